@@ -1,0 +1,1 @@
+"""The faces: command line, query API, and the Archive they all call."""

@@ -1,0 +1,201 @@
+"""Everything paperlode raises on purpose, in one tree.
+
+    PaperlodeError                  what happened, to which file and page, and what to do next
+    ├── SourceError                 one file cannot be taken; the run goes on
+    │   ├── SourceNotFound          no such file or folder, or no documents in it
+    │   ├── SourceUnreadable        permissions, I/O error
+    │   ├── SourceEmpty             zero bytes, or zero pages
+    │   ├── SourceUnsupported       neither a PDF nor a picture we read (judged by its bytes, not its name)
+    │   ├── SourceEncrypted         needs a password, or the one given is wrong
+    │   ├── SourceCorrupt           the file's structure cannot be opened at all
+    │   └── SourceChanged           its bytes changed while it was read
+    ├── PageError                   one page failed; recorded as a value, the document goes on
+    │   ├── PageUnreadable          the page's own content is broken
+    │   ├── PageTooLarge            more pixels or points than the limit
+    │   ├── PageTimeout             over its time limit; its worker was ended
+    │   ├── PageOutOfMemory         over its memory limit
+    │   └── PageCrashed             its worker process died
+    ├── ArchiveError                the index directory
+    │   ├── ArchiveNotFound         nothing there
+    │   ├── ArchiveLocked           another process holds it
+    │   ├── ArchiveCorrupt          its files do not open
+    │   ├── SchemaMismatch          written by another version or with another model
+    │   ├── DocumentNotFound        no such document, page or hit in it
+    │   └── StorageFull             no room to write
+    ├── ModelError                  an embedding model
+    │   ├── ModelUnknown            no such name
+    │   └── ModelChecksumMismatch   the weights are not the published ones
+    ├── MissingExtra                an optional package is not installed; the message names the pip command
+    └── InvalidRequest              an option, a question or a filter that makes no sense
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArchiveCorrupt",
+    "ArchiveError",
+    "ArchiveLocked",
+    "ArchiveNotFound",
+    "DocumentNotFound",
+    "InvalidRequest",
+    "MissingExtra",
+    "ModelChecksumMismatch",
+    "ModelError",
+    "ModelUnknown",
+    "PageCrashed",
+    "PageError",
+    "PageOutOfMemory",
+    "PageTimeout",
+    "PageTooLarge",
+    "PageUnreadable",
+    "PaperlodeError",
+    "SchemaMismatch",
+    "SourceChanged",
+    "SourceCorrupt",
+    "SourceEmpty",
+    "SourceEncrypted",
+    "SourceError",
+    "SourceNotFound",
+    "SourceUnreadable",
+    "SourceUnsupported",
+    "StorageFull",
+]
+
+
+class PaperlodeError(Exception):
+    """Base of all errors meant to be shown to a person.
+
+    Args:
+        what: one sentence: what happened, and to which file, page or option.
+        hint: one sentence: what to do next; empty where nothing can be done.
+    """
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+    @property
+    def code(self) -> str:
+        """Stable machine-readable name: the class name in snake case (``source_encrypted``)."""
+        name = type(self).__name__
+        return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.hint}".strip()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.hint)
+
+
+def _rebuild(kind: type[PaperlodeError], what: str, hint: str) -> PaperlodeError:
+    return kind(what, hint=hint)
+
+
+class SourceError(PaperlodeError):
+    """One file cannot be taken; the run goes on with the others."""
+
+
+class SourceNotFound(SourceError):
+    """No such file or folder, or a folder without documents."""
+
+
+class SourceUnreadable(SourceError):
+    """The operating system refuses to read the file."""
+
+
+class SourceEmpty(SourceError):
+    """Zero bytes or zero pages."""
+
+
+class SourceUnsupported(SourceError):
+    """The bytes are of no media type that paperlode reads."""
+
+
+class SourceEncrypted(SourceError):
+    """The document needs a password, or the one given is wrong."""
+
+
+class SourceCorrupt(SourceError):
+    """The document cannot be opened at all."""
+
+
+class SourceChanged(SourceError):
+    """The file's bytes changed while it was read."""
+
+
+class PageError(PaperlodeError):
+    """One page failed; the parser turns it into a failed page value."""
+
+
+class PageUnreadable(PageError):
+    """The page's own content is broken."""
+
+
+class PageTooLarge(PageError):
+    """The page is larger than the limit."""
+
+
+class PageTimeout(PageError):
+    """The page took longer than its time limit."""
+
+
+class PageOutOfMemory(PageError):
+    """The page needed more memory than its limit."""
+
+
+class PageCrashed(PageError):
+    """The worker process that read the page died."""
+
+
+class ArchiveError(PaperlodeError):
+    """The index directory cannot be used as asked."""
+
+
+class ArchiveNotFound(ArchiveError):
+    """There is no index in that directory."""
+
+
+class ArchiveLocked(ArchiveError):
+    """Another process holds the index."""
+
+
+class ArchiveCorrupt(ArchiveError):
+    """The index's files do not open."""
+
+
+class SchemaMismatch(ArchiveError):
+    """The index was written by another schema version or with another embedding model."""
+
+
+class DocumentNotFound(ArchiveError):
+    """The archive holds no such document, page or hit."""
+
+
+class StorageFull(ArchiveError):
+    """There is no room left to write the index."""
+
+
+class ModelError(PaperlodeError):
+    """An embedding model cannot be used."""
+
+
+class ModelUnknown(ModelError):
+    """No embedding model has that name."""
+
+
+class ModelChecksumMismatch(ModelError):
+    """The weights on disk are not the published ones."""
+
+
+class MissingExtra(PaperlodeError):
+    """An optional package is not installed."""
+
+    @classmethod
+    def named(cls, package: str, extra: str) -> MissingExtra:
+        """The error for an import of ``package`` that the extra ``extra`` would have installed."""
+        return cls(f"The package {package!r} is not installed.", hint=f"Run: pip install 'paperlode[{extra}]'")
+
+
+class InvalidRequest(PaperlodeError):
+    """An option, a question or a filter makes no sense."""

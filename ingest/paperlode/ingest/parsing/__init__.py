@@ -1,0 +1,1 @@
+"""Pages into blocks: the Parser protocol and the local parser."""
