@@ -1,0 +1,422 @@
+"""Source to page pictures and text layers, in worker processes that may crash, hang or run out of memory.
+
+The functions that open and render run inside a worker; ``WorkerPool`` runs them there with limits and turns a dead, late
+or bloated worker into one of our errors while the others go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from paperlode.ingest.document import Box
+from paperlode.ingest.errors import (
+    PageCrashed,
+    PageError,
+    PageOutOfMemory,
+    PageTimeout,
+    PageTooLarge,
+    PageUnreadable,
+    PaperlodeError,
+    SourceCorrupt,
+    SourceEmpty,
+    SourceEncrypted,
+    SourceUnreadable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+    import pymupdf
+    from numpy.typing import NDArray
+    from PIL import Image
+
+__all__ = [
+    "PageRef",
+    "WorkerLimits",
+    "WorkerPool",
+    "count_pages",
+    "exclusive",
+    "open_pdf",
+    "page_size",
+    "read_picture",
+    "render_page",
+    "worker_threads",
+]
+
+T = TypeVar("T")
+
+POINTS_PER_INCH = 72.0
+MAX_PIXELS = 200_000_000
+"""Pictures with more pixels are refused (a 30,000 x 6,000 scan passes): decoding them takes over 600 MB."""
+MAX_RENDER_SIDE = 4000
+"""Longest side of a rendered page in pixels: A3 at 240 dpi."""
+LETTER_INCHES = 11.0
+
+
+@dataclass(frozen=True, slots=True)
+class PageRef:
+    """One page of one file, as a worker is told about it. ``pdf`` says which library opens it."""
+
+    path: str
+    page: int
+    pdf: bool
+    password: str | None = None
+
+    def __str__(self) -> str:
+        return f"page {self.page + 1} of {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """What one page may cost: ``seconds`` of wall time and ``memory_mb`` of private memory of its worker."""
+
+    seconds: float = 180.0
+    memory_mb: int = 1800
+
+
+def count_pages(ref: PageRef) -> int:
+    """Pages in the file (``ref.page`` is not used). Runs in a worker.
+
+    Raises:
+        SourceEncrypted, SourceCorrupt, SourceEmpty.
+    """
+    if ref.pdf:
+        return int(open_pdf(ref.path, ref.password).page_count)
+    with _open_image(ref.path) as picture:
+        return int(getattr(picture, "n_frames", 1))
+
+
+def open_pdf(path: str, password: str | None) -> pymupdf.Document:
+    """The document, opened once a worker for as long as it reads the same unchanged file.
+
+    Raises:
+        SourceEncrypted, SourceCorrupt, SourceEmpty, SourceUnreadable.
+    """
+    try:
+        st = Path(path).stat()
+    except OSError as e:
+        raise SourceUnreadable(f"{path} cannot be read: {e.strerror}.") from e
+    return _open_pdf(path, password, st.st_mtime_ns, st.st_size)
+
+
+@lru_cache(maxsize=1)
+def _open_pdf(path: str, password: str | None, _mtime: int, _size: int) -> pymupdf.Document:
+    import pymupdf
+
+    pymupdf.TOOLS.mupdf_display_errors(False)
+    pymupdf.TOOLS.mupdf_display_warnings(False)
+    try:
+        doc = pymupdf.open(path, filetype="pdf")
+    except MemoryError:
+        raise
+    except Exception as e:
+        raise SourceCorrupt(
+            f"{path} cannot be opened as a PDF: {e}.", hint="The file is damaged or cut short; get it again."
+        ) from e
+    if doc.needs_pass and not (password and doc.authenticate(password)):
+        what = "needs another password than the one given" if password else "is encrypted"
+        raise SourceEncrypted(f"{path} {what}.", hint="Give its password with --password.")
+    if doc.page_count == 0:
+        raise SourceEmpty(f"{path} has no pages.", hint="The file is damaged or cut short; get it again.")
+    return doc
+
+
+def _open_image(path: str) -> Image.Image:
+    from PIL import Image, UnidentifiedImageError
+
+    Image.MAX_IMAGE_PIXELS = None  # our own limit below is a clear error instead of a warning
+    try:
+        return Image.open(path)
+    except (UnidentifiedImageError, SyntaxError, ValueError) as e:
+        raise SourceCorrupt(f"{path} cannot be opened as a picture.", hint="The file is damaged; get it again.") from e
+    except OSError as e:
+        raise SourceUnreadable(f"{path} cannot be read: {e}.") from e
+
+
+def read_picture(ref: PageRef, *, dpi: int) -> tuple[NDArray[np.uint8], float, float]:
+    """The page as it is displayed: RGB pixels of shape (height, width, 3), and its width and height in points.
+
+    PDF pages are rendered at ``dpi`` (less where the longest side would pass MAX_RENDER_SIDE), pictures are read at
+    their own resolution and halved until they fit.
+
+    Raises:
+        PageTooLarge, PageUnreadable, SourceError.
+    """
+    if ref.pdf:
+        return _render_pdf(ref, dpi)
+    return _read_frame(ref)
+
+
+def _render_pdf(ref: PageRef, dpi: int) -> tuple[NDArray[np.uint8], float, float]:
+    import numpy as np
+    import pymupdf
+
+    doc = open_pdf(ref.path, ref.password)
+    try:
+        page = doc[ref.page]
+        rect = page.rect
+    except MemoryError:
+        raise
+    except Exception as e:
+        raise PageUnreadable(f"{ref} cannot be read: {e}.") from e
+    if not (0 < rect.width < 1e6 and 0 < rect.height < 1e6):
+        raise PageTooLarge(
+            f"{ref} measures {rect.width:.0f} by {rect.height:.0f} points.", hint="No page is that size."
+        )
+    zoom = min(dpi / POINTS_PER_INCH, MAX_RENDER_SIDE / max(rect.width, rect.height))
+    if min(rect.width, rect.height) * zoom < 1:
+        raise PageTooLarge(f"{ref} measures {rect.width:.0f} by {rect.height:.0f} points: too narrow to render.")
+    try:
+        pix = page.get_pixmap(matrix=pymupdf.Matrix(zoom, zoom), colorspace=pymupdf.csRGB, alpha=False)
+    except MemoryError:
+        raise
+    except Exception as e:
+        raise PageUnreadable(f"{ref} cannot be rendered: {e}.") from e
+    data = np.frombuffer(pix.samples, dtype=np.uint8).reshape(pix.height, pix.width, 3)
+    return data.copy(), float(rect.width), float(rect.height)
+
+
+def _read_frame(ref: PageRef) -> tuple[NDArray[np.uint8], float, float]:
+    import numpy as np
+    from PIL import ImageOps
+
+    with _open_image(ref.path) as picture:
+        try:
+            picture.seek(ref.page)
+            if picture.width * picture.height > MAX_PIXELS:
+                raise PageTooLarge(
+                    f"{ref} has {picture.width} by {picture.height} pixels, the limit is {MAX_PIXELS:,} in all.",
+                    hint="Scale it down.",
+                )
+            width, height = page_size(picture.width, picture.height, picture.info.get("dpi"))
+            picture.draft("RGB", (MAX_RENDER_SIDE, MAX_RENDER_SIDE))  # JPEG: decode at a fraction where that is enough
+            turned = ImageOps.exif_transpose(picture)
+            frame = _on_white(turned)
+        except (PaperlodeError, MemoryError):
+            raise
+        except Exception as e:
+            raise PageUnreadable(f"{ref} cannot be decoded: {e}.", hint="The file is damaged; get it again.") from e
+    if (frame.width > frame.height) != (width > height) and frame.width != frame.height:
+        width, height = height, width
+    longest = max(frame.size)
+    if longest > MAX_RENDER_SIDE:
+        frame.thumbnail((MAX_RENDER_SIDE, MAX_RENDER_SIDE))
+    return np.asarray(frame), width, height
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """The picture as RGB, transparent parts white: a page is paper."""
+    from PIL import Image
+
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        rgba = picture.convert("RGBA")
+        paper = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(paper, rgba).convert("RGB")
+    if picture.mode in ("I;16", "I;16B", "I", "F"):
+        lo, hi = picture.getextrema()
+        span = max(float(hi) - float(lo), 1.0)  # type: ignore[arg-type]
+        return picture.point(lambda v: (v - lo) * 255 / span).convert("L").convert("RGB")  # type: ignore[operator]
+    return picture.convert("RGB")
+
+
+def page_size(width_px: int, height_px: int, dpi: tuple[float, float] | None) -> tuple[float, float]:
+    """Width and height in points of a picture of that many pixels.
+
+    The file's own resolution counts where it is believable (50 to 1200 dpi); otherwise the longest side is taken for
+    the 11 inches of a letter page, so that boxes have the scale of a printed page.
+    """
+    x, y = (float(v) for v in (dpi or (0.0, 0.0)))
+    long_inches = max(width_px / x, height_px / y) if x > 0 and y > 0 else 0.0
+    if not (50 <= x <= 1200 and 50 <= y <= 1200 and 2 <= long_inches <= 48):
+        x = y = max(width_px, height_px) / LETTER_INCHES
+    return round(width_px / x * POINTS_PER_INCH, 2), round(height_px / y * POINTS_PER_INCH, 2)
+
+
+def render_page(ref: PageRef, dpi: int, boxes: tuple[Box, ...] = ()) -> bytes:
+    """The page as a PNG file, with ``boxes`` (points) drawn on it. Runs in a worker; raises like ``read_picture``."""
+    from PIL import Image, ImageDraw
+
+    pixels, width, height = read_picture(ref, dpi=dpi)
+    picture = Image.fromarray(pixels)
+    sx, sy = picture.width / width, picture.height / height
+    draw = ImageDraw.Draw(picture, "RGBA")
+    for b in boxes:
+        xy = (b.x0 * sx - 3, b.y0 * sy - 3, b.x1 * sx + 3, b.y1 * sy + 3)
+        draw.rectangle(xy, fill=(255, 200, 0, 60), outline=(220, 60, 0, 255), width=max(2, round(sx)))
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+# ---------------------------------------------------------------------------------------------------- worker side
+
+
+def worker_threads() -> int:
+    """Threads a model may use inside a worker: one, since there are as many workers as cores."""
+    return 1
+
+
+def _start_worker(memory_mb: int, lock_path: str) -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us in order
+    os.environ["OMP_NUM_THREADS"] = str(worker_threads())
+    os.environ[_LOCK_VARIABLE] = lock_path
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not on every platform
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
+    _single_threaded_onnx()
+
+
+def _single_threaded_onnx() -> None:
+    """ONNX Runtime takes every core by default and PyMuPDF's layout engine gives no option: one thread a session here.
+
+    Measured: .40 CPU seconds a page with one thread, .65 with two, for 10 % less wall time.
+    """
+    import onnxruntime
+
+    class OneThread(onnxruntime.InferenceSession):  # type: ignore[misc]
+        def __init__(self, path: Any, sess_options: Any = None, **kwargs: Any) -> None:
+            options = sess_options or onnxruntime.SessionOptions()
+            options.intra_op_num_threads = worker_threads()
+            options.inter_op_num_threads = 1
+            super().__init__(path, options, **kwargs)
+
+    onnxruntime.InferenceSession = OneThread
+
+
+_LOCK_VARIABLE = "PAPERLODE_WORKER_LOCK"
+
+
+@contextlib.contextmanager
+def exclusive() -> Iterator[None]:
+    """Held by one worker of a pool at a time: for steps whose memory peak must not be taken twice.
+
+    A file lock, because the operating system frees it when a worker is killed. Outside a pool it does nothing.
+    """
+    path = os.environ.get(_LOCK_VARIABLE)
+    if not path:
+        yield
+        return
+    import fcntl
+
+    with Path(path).open("a") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
+def trim_memory() -> None:
+    """Gives freed memory back to the system (glibc keeps it otherwise)."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+# ---------------------------------------------------------------------------------------------------- parent side
+
+
+class WorkerPool:
+    """Worker processes with a time and a memory limit for each call; started on first use.
+
+    Args:
+        workers: processes; default as many as there are cores, at most 8.
+        limits: what one call may cost.
+    """
+
+    def __init__(self, workers: int | None = None, limits: WorkerLimits | None = None) -> None:
+        self.workers = workers or min(8, os.cpu_count() or 1)
+        self.limits = limits or WorkerLimits()
+        self._pool: Any = None
+        self._lock_file: Any = None
+
+    def _started(self) -> Any:
+        if self._pool is None:
+            import multiprocessing
+
+            from pebble import ProcessPool
+
+            self._lock_file = tempfile.NamedTemporaryFile(prefix="paperlode-", suffix=".lock")  # noqa: SIM115
+            self._pool = ProcessPool(
+                max_workers=self.workers,
+                initializer=_start_worker,
+                initargs=(self.limits.memory_mb, self._lock_file.name),
+                context=multiprocessing.get_context("spawn"),
+            )
+        return self._pool
+
+    def submit(self, function: Callable[..., T], *args: Any) -> Any:
+        """Schedules the call; pass the future to ``result``."""
+        return self._started().schedule(function, args=args, timeout=self.limits.seconds)
+
+    def result(self, future: Any, what: str) -> Any:
+        """The call's result.
+
+        Args:
+            future: from ``submit``.
+            what: the page or file, for the message.
+
+        Raises:
+            PageTimeout, PageOutOfMemory, PageCrashed: the worker was late, too big, or died.
+            PaperlodeError: raised by the function itself.
+        """
+        from pebble import ProcessExpired
+
+        try:
+            return future.result()
+        except PaperlodeError:
+            raise
+        except (FutureTimeout, TimeoutError) as e:
+            raise PageTimeout(
+                f"{what} took longer than {self.limits.seconds:g} s and was given up.", hint="Raise --page-timeout."
+            ) from e
+        except MemoryError as e:
+            raise _out_of_memory(what, self.limits) from e
+        except ProcessExpired as e:
+            raise PageCrashed(f"{what}: the process reading it died (exit code {e.exitcode}).") from e
+        except Exception as e:
+            if is_memory_error(e):
+                raise _out_of_memory(what, self.limits) from e
+            raise PageUnreadable(f"{what} cannot be read: {type(e).__name__}: {e}.") from e
+
+    def call(self, function: Callable[..., T], *args: Any, what: str) -> T:
+        """Runs the function in a worker and waits; raises like ``result``."""
+        value: T = self.result(self.submit(function, *args), what)
+        return value
+
+    def close(self) -> None:
+        """Ends the workers. Idempotent."""
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+            self._lock_file.close()
+            self._pool = None
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _out_of_memory(what: str, limits: WorkerLimits) -> PageError:
+    return PageOutOfMemory(
+        f"{what} needed more than the {limits.memory_mb} MB a worker may take.", hint="Raise --memory-limit."
+    )
+
+
+def is_memory_error(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        t in text for t in ("bad_alloc", "failed to allocate", "malloc", "insufficient memory", "out of memory")
+    )

@@ -1,0 +1,37 @@
+"""The seam between files and structure: what a parser must do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from paperlode.ingest.document import ParsedPage, Source
+
+__all__ = ["Parser"]
+
+
+class Parser(Protocol):
+    """Turns pages of a source into values, in the order asked for.
+
+    ``fingerprint`` names the parser, its version and every option that changes its result: pages parsed under the
+    same fingerprint need no second parse.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, version and result-changing options, for example ``local-1``."""
+        ...
+
+    def page_count(self, source: Source) -> int:
+        """Number of pages. Raises SourceEncrypted, SourceCorrupt or SourceEmpty."""
+        ...
+
+    def parse(self, source: Source, pages: Sequence[int]) -> Iterator[ParsedPage]:
+        """The pages with these 0-based indexes, in that order; one that fails is a value with its reason."""
+        ...
+
+    def close(self) -> None:
+        """Ends workers and connections. Idempotent."""
+        ...

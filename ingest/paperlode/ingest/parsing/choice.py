@@ -1,0 +1,87 @@
+"""Which way a page is read: the cheap path for plain prose, the layout engine for tables, columns and formulas."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paperlode.ingest.parsing.lines import LIST_MARKER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paperlode.ingest.parsing.lines import PrintedLine
+
+__all__ = ["Features", "features", "needs_layout"]
+
+_MATH_FONT = re.compile(r"CM(?:MI|SY|EX)|Math|MTMI|MTSY|STIX.*Math|MSBM|Symbol", re.IGNORECASE)
+_LEADER = re.compile(r"^[.\s·…_]+$")
+_PROSE_CHARS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the choice rests on; counts of rows of text on the page.
+
+    Attributes:
+        rows: rows of text.
+        split_rows: rows that hold two or more pieces with a wide gap between them (item numbers not counted).
+        aligned: split rows whose second piece starts or ends where that of another split row does.
+        columns: rows whose pieces on both sides of a gap look like running prose.
+        math: lines set in a mathematical font.
+        upright: share of lines that run left to right.
+    """
+
+    rows: int
+    split_rows: int
+    aligned: int
+    columns: int
+    math: int
+    upright: float
+
+
+def features(lines: Sequence[PrintedLine]) -> Features:
+    """Counts over the page's printed lines (split at wide gaps)."""
+    rows: list[list[PrintedLine]] = []
+    for line in sorted((ln for ln in lines if ln.horizontal), key=lambda ln: (ln.box.y0 + ln.box.y1, ln.box.x0)):
+        middle = (line.box.y0 + line.box.y1) / 2
+        if rows and rows[-1][0].box.y0 < middle < rows[-1][0].box.y1:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    split = [pieces for r in rows if len(pieces := _pieces(r)) > 1]
+    starts = [round(p[1].box.x0) for p in split]
+    ends = [round(p[1].box.x1) for p in split]
+    aligned = sum(
+        any(i != j and (abs(s - starts[j]) <= 3 or abs(ends[i] - ends[j]) <= 3) for j in range(len(split)))
+        for i, s in enumerate(starts)
+    )
+    return Features(
+        rows=len(rows),
+        split_rows=len(split),
+        aligned=aligned,
+        columns=sum(sum(len(p.text) >= _PROSE_CHARS // 2 for p in r) >= 2 for r in split),
+        math=sum(bool(_MATH_FONT.search(ln.font)) for ln in lines if len(ln.text) > 1),
+        upright=sum(ln.horizontal for ln in lines) / len(lines) if lines else 1.0,
+    )
+
+
+def _pieces(row: list[PrintedLine]) -> list[PrintedLine]:
+    """The row's pieces left to right that stand apart by more than a wide space, without a leading item number."""
+    row = sorted(row, key=lambda ln: ln.box.x0)
+    out: list[PrintedLine] = []
+    for line in row:
+        if _LEADER.match(line.text):
+            continue
+        if out and line.box.x0 - out[-1].box.x1 < 1.0 * line.size:
+            continue
+        out.append(line)
+    while len(out) > 1 and LIST_MARKER.match(out[0].text.strip()):
+        out.pop(0)
+    return out
+
+
+def needs_layout(f: Features) -> bool:
+    """True when plain reading order and paragraphs would be wrong or a table would be lost."""
+    return f.aligned >= 3 or f.split_rows >= 5 or f.columns >= 4 or f.math >= 2

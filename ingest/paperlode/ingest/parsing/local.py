@@ -1,0 +1,212 @@
+"""The local parser: CPU only, nothing downloaded, the way chosen page by page."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from paperlode.ingest.document import PageFailure, ParsedPage
+from paperlode.ingest.errors import PageError, PageOutOfMemory, PageUnreadable, PaperlodeError
+from paperlode.ingest.pages import (
+    PageRef,
+    WorkerLimits,
+    WorkerPool,
+    count_pages,
+    is_memory_error,
+    open_pdf,
+    read_picture,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pymupdf
+
+    from paperlode.ingest.document import Block, Source
+
+__all__ = ["LocalOptions", "LocalParser", "parse_page"]
+
+VERSION = "local-1"
+SCAN_DPI = 200
+_LOW_CONFIDENCE = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """What changes the result.
+
+    Attributes:
+        route: ``auto`` chooses page by page; ``plain``, ``layout`` and ``scan`` force one way (for measuring).
+    """
+
+    route: str = "auto"
+
+
+class LocalParser:
+    """Parses pages in worker processes.
+
+    Args:
+        options: what changes the result.
+        password: tried on every encrypted document.
+        workers: processes; default one a core.
+        limits: time and memory of one page.
+    """
+
+    def __init__(
+        self,
+        *,
+        options: LocalOptions | None = None,
+        password: str | None = None,
+        workers: int | None = None,
+        limits: WorkerLimits | None = None,
+    ) -> None:
+        self.options = options or LocalOptions()
+        self._password = password
+        self.pool = WorkerPool(workers, limits)
+
+    @property
+    def fingerprint(self) -> str:
+        """``local-1``, and the route where it is forced."""
+        return VERSION if self.options.route == "auto" else f"{VERSION}-{self.options.route}"
+
+    def _ref(self, source: Source, page: int) -> PageRef:
+        return PageRef(source.uri, page, pdf=source.media_type == "application/pdf", password=self._password)
+
+    def page_count(self, source: Source) -> int:
+        """Number of pages. Raises SourceEncrypted, SourceCorrupt, SourceEmpty, or PageError when opening it kills a worker."""
+        return self.pool.call(count_pages, self._ref(source, 0), what=source.uri)
+
+    def parse(self, source: Source, pages: Sequence[int]) -> Iterator[ParsedPage]:
+        """The pages in the order asked for; a few are read ahead. See ``base.Parser``."""
+        ahead = 8 * self.pool.workers
+        flying: deque[tuple[PageRef, Any]] = deque()
+        todo = iter(pages)
+        try:
+            while True:
+                while len(flying) < ahead and (page := next(todo, None)) is not None:
+                    ref = self._ref(source, page)
+                    flying.append((ref, self.pool.submit(parse_page, ref, self.options)))
+                if not flying:
+                    return
+                ref, future = flying.popleft()
+                yield self._settle(ref, future)
+        finally:
+            for _, future in flying:
+                future.cancel()
+
+    def _settle(self, ref: PageRef, future: Any) -> ParsedPage:
+        try:
+            page: ParsedPage = self.pool.result(future, str(ref))
+        except PageError as e:
+            return _failed(ref, e)
+        return page
+
+    def close(self) -> None:
+        """Ends the workers. Idempotent."""
+        self.pool.close()
+
+
+def _failed(ref: PageRef, error: PaperlodeError, width: float = 0.0, height: float = 0.0) -> ParsedPage:
+    return ParsedPage(ref.page, width, height, VERSION, failure=PageFailure(error.code, str(error)))
+
+
+def parse_page(ref: PageRef, options: LocalOptions) -> ParsedPage:
+    """One page, parsed in the calling process; every failure of the page is a value."""
+    try:
+        return _parse_pdf(ref, options) if ref.pdf else _parse_scan(ref)
+    except PaperlodeError as e:
+        return _failed(ref, e)
+    except Exception as e:  # noqa: BLE001  a library's error about one page must not end a document
+        kind = PageOutOfMemory if is_memory_error(e) else PageUnreadable
+        return _failed(ref, kind(f"{ref} cannot be parsed: {type(e).__name__}: {e}."))
+
+
+def _parse_pdf(ref: PageRef, options: LocalOptions) -> ParsedPage:
+    import pymupdf
+
+    from paperlode.ingest.parsing.textlayer import Trust, judge
+
+    doc = open_pdf(ref.path, ref.password)
+    page = doc[ref.page]
+    page.remove_rotation()
+    width, height = float(page.rect.width), float(page.rect.height)
+    flags = (
+        pymupdf.TEXT_PRESERVE_LIGATURES
+        | pymupdf.TEXT_PRESERVE_WHITESPACE
+        | pymupdf.TEXT_MEDIABOX_CLIP
+        | pymupdf.TEXT_ACCURATE_BBOXES
+    )
+    blocks = page.get_text("dict", flags=flags)["blocks"]
+    if options.route == "scan":
+        return _parse_scan(ref)
+    verdict = judge(page, blocks)
+    if verdict.trust is Trust.BLANK:
+        return ParsedPage(ref.page, width, height, f"{VERSION}/blank")
+    if verdict.scan and options.route == "auto":
+        scanned = _parse_scan(ref)
+        return replace(scanned, flags=(*scanned.flags, f"text_layer_{verdict.trust}"))
+    way, found, rotation = _read_digital(page, blocks, ref.page, options)
+    return ParsedPage(ref.page, width, height, f"{VERSION}/{way}", found, rotation=rotation)
+
+
+def _read_digital(
+    page: pymupdf.Page, blocks: list[dict[str, Any]], index: int, options: LocalOptions
+) -> tuple[str, tuple[Block, ...], int]:
+    from paperlode.ingest.parsing.choice import features, needs_layout
+    from paperlode.ingest.parsing.engine import read_layout
+    from paperlode.ingest.parsing.geometry import Affine, map_blocks
+    from paperlode.ingest.parsing.lines import lines_of
+    from paperlode.ingest.parsing.plain import read_plain
+
+    lines = [ln for ln in lines_of(blocks) if ln.text]
+    seen = features(lines)
+    if seen.upright < 0.5 and (turn := _lying(blocks)):
+        width, height = float(page.rect.width), float(page.rect.height)
+        upright = _turned(page, turn)
+        back = Affine.quarter_turn(turn, width, height).inverse()
+        return "layout", map_blocks(read_layout(upright, index), back.box, width, height), turn
+    if options.route == "layout" or (options.route == "auto" and needs_layout(seen)):
+        return "layout", read_layout(page, index), 0
+    return "plain", read_plain(lines, index, float(page.rect.height)), 0
+
+
+def _lying(blocks: list[dict[str, Any]]) -> int:
+    """Clockwise degrees that bring most of the page's lines upright; 0 when most of them are."""
+    votes: dict[int, int] = {}
+    for b in blocks:
+        for line in b.get("lines", ()):
+            x, y = line["dir"]
+            # (1, 0) is upright, (0, -1) reads upwards, (0, 1) downwards, (-1, 0) is upside down; y runs down
+            turn = 0 if x > 0.9 else 90 if y < -0.9 else 270 if y > 0.9 else 180 if x < -0.9 else 0
+            votes[turn] = votes.get(turn, 0) + sum(len(s["text"]) for s in line["spans"])
+    return max(votes, key=lambda t: votes[t], default=0)
+
+
+def _turned(page: pymupdf.Page, degrees: int) -> pymupdf.Page:
+    """A copy of the page in a document of its own, turned clockwise, its rotation made part of the content."""
+    import pymupdf
+
+    copy = pymupdf.open()
+    copy.insert_pdf(page.parent, from_page=page.number, to_page=page.number)
+    turned = copy[0]
+    turned.set_rotation((turned.rotation + degrees) % 360)
+    turned.remove_rotation()
+    return turned
+
+
+def _parse_scan(ref: PageRef) -> ParsedPage:
+    from paperlode.ingest.parsing.scan import read_scan
+
+    picture, width, height = read_picture(ref, dpi=SCAN_DPI)
+    result = read_scan(picture, width, height, ref.page)
+    blocks = tuple(
+        replace(b, flags=(*b.flags, "low_confidence"))
+        if b.confidence is not None and b.confidence < _LOW_CONFIDENCE
+        else b
+        for b in result.blocks
+    )
+    flags = (f"unreadable_lines_{result.unreadable}",) if result.unreadable else ()
+    return ParsedPage(
+        ref.page, width, height, f"{VERSION}/scan", blocks, rotation=result.rotation, skew=result.skew, flags=flags
+    )
