@@ -363,6 +363,8 @@ class Chunk:
         tokens: length of ``embedded_text`` counted by the embedder's tokenizer, special tokens included.
         parser: of its first page. confidence: lowest of its blocks, None when all were read from a text layer.
         part: the rows, when it is (part of) a table.
+        embedded: what the embedder reads where that is not heading path, context and own text whole (a shortened
+            heading path or header, a formula longer than the embedder reads); empty where it is.
     """
 
     id: str
@@ -380,6 +382,7 @@ class Chunk:
     confidence: float | None = None
     flags: tuple[str, ...] = ()
     part: TablePart | None = None
+    embedded: str = ""
 
     @property
     def pages(self) -> tuple[int, ...]:
@@ -388,8 +391,8 @@ class Chunk:
 
     @property
     def embedded_text(self) -> str:
-        """What the embedder reads: heading path, context, own text."""
-        return embedded_text(self.heading_path, self.context, self.text)
+        """What the embedder reads: heading path, context, own text, unless ``embedded`` says otherwise."""
+        return self.embedded or embedded_text(self.heading_path, self.context, self.text)
 
     @property
     def shown_text(self) -> str:

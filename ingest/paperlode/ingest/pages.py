@@ -198,7 +198,7 @@ def _read_frame(ref: PageRef) -> tuple[NDArray[np.uint8], float, float]:
                     hint="Scale it down.",
                 )
             width, height = page_size(picture.width, picture.height, picture.info.get("dpi"))
-            picture.draft("RGB", (MAX_RENDER_SIDE, MAX_RENDER_SIDE))  # JPEG: decode at a fraction where that is enough
+            picture.draft("RGB", (MAX_RENDER_SIDE, MAX_RENDER_SIDE))  # JPEG: decoded at a fraction where that does
             turned = ImageOps.exif_transpose(picture)
             frame = _on_white(turned)
         except (PaperlodeError, MemoryError):

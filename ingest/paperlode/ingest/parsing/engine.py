@@ -36,6 +36,7 @@ _KINDS: dict[str, tuple[Kind, Layer]] = {
 }
 """Classes of the engine (pymupdf.layout, its yaml's class list) on ours; an unknown one becomes text."""
 
+_WORD_GAP = 0.3  # font sizes between two characters that are not of one word
 _SMALLEST = 2.0  # points: boxes flatter than this hold nothing
 
 
@@ -174,7 +175,7 @@ def _top_down(lines: Sequence[PrintedLine]) -> list[PrintedLine]:
 
 
 def _table(area: _Area, page: int, blocks: Sequence[dict[str, Any]]) -> Table:
-    """Characters fall into the grid cell that holds their centre; a new line inside a cell becomes a space."""
+    """Words fall into the grid cell that holds most of them; a new line inside a cell becomes a space."""
     box = area.box
     ys = [box.y0, *(float(h) + box.y0 for h in area.grid.h_lines), box.y1]
     xs = [box.x0, *(float(v) + box.x0 for v in area.grid.v_lines), box.x1]
@@ -186,12 +187,12 @@ def _table(area: _Area, page: int, blocks: Sequence[dict[str, Any]]) -> Table:
         for line in block["lines"]:
             seen: set[tuple[int, int]] = set()
             mine = [ln.box for ln in area.lines if ln.box.overlap(_wide(Box(*line["bbox"]), 0.5)) > 0]
-            for at, char in _placed(line, mine, xs, ys):
+            for at, word in _placed(line, mine, xs, ys):
                 if at not in seen:
                     seen.add(at)
                     if texts.get(at):
                         texts[at] += " "
-                texts[at] = texts.get(at, "") + char
+                texts[at] = texts.get(at, "") + word
     cells = tuple(
         Cell(r, c, text, region=PageBox(page, Box(xs[c], ys[r], xs[c + 1], ys[r + 1]).rounded()))
         for r in range(rows)
@@ -204,22 +205,34 @@ def _table(area: _Area, page: int, blocks: Sequence[dict[str, Any]]) -> Table:
 def _placed(
     line: dict[str, Any], mine: Sequence[Box], xs: list[float], ys: list[float]
 ) -> list[tuple[tuple[int, int], str]]:
-    """Each character inside the boxes ``mine`` with the (row, column) nearest to it; a space follows its left neighbour.
+    """The words of the line inside the boxes ``mine``, each with the (row, column) that holds most of its characters.
 
+    A word is never cut by a grid line: on a scan the place of a character within its line is only an estimate.
     Characters of lines that were given to another area are not ours, whatever box they stand in.
     """
     out: list[tuple[tuple[int, int], str]] = []
+    word: list[tuple[tuple[int, int], str]] = []
+    end = None
     for span in line["spans"]:
         for ch in span["chars"]:
-            if ch["c"].isspace():
-                if out:
-                    out.append((out[-1][0], " "))
-                continue
             x0, y0, x1, y1 = ch["bbox"]
             x, y = (x0 + x1) / 2, (y0 + y1) / 2
-            if not any(b.x0 - 0.5 <= x <= b.x1 + 0.5 and b.y0 - 0.5 <= y <= b.y1 + 0.5 for b in mine):
+            blank = ch["c"].isspace()
+            if blank or (end is not None and x0 - end > _WORD_GAP * span["size"]):
+                out += _one_word(word, space=blank)
+                word = []
+            end = x1
+            if blank or not any(b.x0 - 0.5 <= x <= b.x1 + 0.5 and b.y0 - 0.5 <= y <= b.y1 + 0.5 for b in mine):
                 continue
             row = min(max(bisect_right(ys, y) - 1, 0), len(ys) - 2)
             col = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
-            out.append(((row, col), ch["c"]))
-    return out
+            word.append(((row, col), ch["c"]))
+    return out + _one_word(word, space=False)
+
+
+def _one_word(word: list[tuple[tuple[int, int], str]], *, space: bool) -> list[tuple[tuple[int, int], str]]:
+    if not word:
+        return []
+    places = [at for at, _ in word]
+    at = max(dict.fromkeys(places), key=places.count)
+    return [(at, "".join(c for _, c in word) + (" " if space else ""))]

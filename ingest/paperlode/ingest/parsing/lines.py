@@ -21,6 +21,11 @@ LIST_MARKER = re.compile(
 
 _BOLD_FLAG = 16  # PyMuPDF span flags: bit 4 is bold, bit 1 italic
 _SOFT_HYPHEN = "\u00ad"
+_COMPOUND_HEADS = frozenset(
+    "long short well self non co high low full part third first second half cross year one two three four five multi "
+    "semi pre post anti mid off on over under same single double fair right real risk tax cash non-".split()
+)
+"""First parts of English compounds that keep their hyphen (long-term, tax-exempt)."""
 _BREAKABLE = re.compile(r"[A-Za-z]{2}[-\u2010\u00ad]$")
 
 
@@ -123,9 +128,11 @@ def join_lines(lines: Sequence[PrintedLine], page: int) -> tuple[str, tuple[Line
 
 
 def _compound(text: str, lines: Sequence[PrintedLine]) -> bool:
-    """True when the word before the break is written with its hyphen elsewhere in the same block (``long-term``)."""
+    """True when the word before the break keeps its hyphen: by its meaning, or as written elsewhere in the block."""
     head = text.rsplit(" ", 1)[-1]
-    return len(head) > 2 and any(f"{head}{c}" in ln.text for ln in lines for c in "abcdefghijklmnopqrstuvwxyz")
+    return head[:-1].lower() in _COMPOUND_HEADS or any(
+        f"{head}{c}" in ln.text for ln in lines for c in "abcdefghijklmnopqrstuvwxyz"
+    )
 
 
 def block_of(

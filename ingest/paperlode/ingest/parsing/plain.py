@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ def _body_size(rows: Sequence[PrintedLine]) -> float:
 
 def _pitch(rows: Sequence[PrintedLine], body: float) -> float:
     """Usual distance of baselines within a paragraph, in points."""
-    steps = [b.box.y1 - a.box.y1 for a, b in zip(rows, rows[1:], strict=False)]
+    steps = [b.box.y1 - a.box.y1 for a, b in pairwise(rows)]
     near = [s for s in steps if 0.5 * body < s < 1.8 * body]
     return median(near) if near else 1.2 * body
 

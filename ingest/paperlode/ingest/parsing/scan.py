@@ -94,8 +94,8 @@ def upright(
 def _turn(picture: NDArray[np.uint8], quads: NDArray[np.float32]) -> int:
     """Clockwise degrees to upright: the longest lines are read both ways, the surer way wins.
 
-    ``ocr.crop`` turns tall crops left by 90 degrees, so on a page lying on its side the crops read as they would after a
-    left turn (270 degrees clockwise).
+    ``ocr.crop`` turns tall crops left by 90 degrees, so on a page lying on its side the crops read as they would after
+    a left turn (270 degrees clockwise).
     """
     import numpy as np
 

@@ -130,7 +130,7 @@ def _ink(page: pymupdf.Page) -> NDArray[np.bool_]:
 
 
 def _is_written(ink: NDArray[np.bool_]) -> bool:
-    return bool(ink.size and 0.0002 < ink.mean())
+    return bool(ink.size and ink.mean() > 0.0002)
 
 
 def _fit(page: pymupdf.Page, boxes: list[Box]) -> float | None:

@@ -1,0 +1,231 @@
+"""A run of pieces becomes a chunk that fits: the guarantees that hold for every chunk, whatever it is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from paperlode.ingest.document import Chunk, Kind, PageBox, TablePart, embedded_text
+from paperlode.ingest.pieces import Path, Piece, Role, Sizer, common, halves, joined_text, text_regions
+from paperlode.ingest.text_cuts import first_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["CHUNKER_VERSION", "EMBEDDED_PREFIX", "Frame", "Maker", "TextFrame", "pack"]
+
+CHUNKER_VERSION = "1"
+"""Raised when the same document would be cut differently: it is part of every chunk's id."""
+EMBEDDED_PREFIX = "embedded_prefix"
+"""Flag of a chunk whose own text may not be cut and is longer than the embedder reads: only its start is embedded."""
+
+
+class Frame(Protocol):
+    """What depends on where pieces come from: running text, a figure with its caption, a table."""
+
+    @property
+    def kind(self) -> Kind | None:
+        """Kind of the chunks, or None for that of the first piece that is no heading."""
+        ...
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """Blocks that every chunk of the frame spans, or None."""
+        ...
+
+    def context(self, pieces: Sequence[Piece]) -> str:
+        """Text from elsewhere without which these pieces cannot be read alone."""
+        ...
+
+    def shortened(self, pieces: Sequence[Piece], limit: int) -> str:
+        """The context in at most ``limit`` tokens, for the embedder."""
+        ...
+
+    def regions(self, pieces: Sequence[Piece]) -> list[PageBox]:
+        """Where the pieces stand."""
+        ...
+
+    def part(self, pieces: Sequence[Piece]) -> TablePart | None:
+        """The rows, for a table."""
+        ...
+
+
+class TextFrame:
+    """Running text: no context."""
+
+    kind: Kind | None = None
+    span: tuple[int, int] | None = None
+
+    def context(self, pieces: Sequence[Piece]) -> str:  # noqa: ARG002
+        """None: paragraphs are read under their headings."""
+        return ""
+
+    def shortened(self, pieces: Sequence[Piece], limit: int) -> str:  # noqa: ARG002
+        """None."""
+        return ""
+
+    def regions(self, pieces: Sequence[Piece]) -> list[PageBox]:
+        """The lines of the pieces."""
+        return text_regions(pieces)
+
+    def part(self, pieces: Sequence[Piece]) -> TablePart | None:  # noqa: ARG002
+        """No rows."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """An embedded text that the embedder reads whole, with its tokens and flags."""
+
+    embedded: str
+    tokens: int
+    context: str
+    flags: tuple[str, ...] = ()
+
+
+class Maker:
+    """Builds the chunks of one document, in order.
+
+    Args:
+        document: digest of the source.
+        parser: fingerprint of the parser.
+        sizer: counts tokens.
+    """
+
+    def __init__(self, document: str, parser: str, sizer: Sizer) -> None:
+        self._document = document
+        self._parser = parser
+        self._sizer = sizer
+        self._ordinal = 0
+
+    def make(self, pieces: Sequence[Piece], frame: Frame) -> Iterator[Chunk]:
+        """One chunk of the pieces, or several when they are longer than counted: sums of counts are only close."""
+        if not pieces:
+            return
+        path = pieces[0].path
+        for p in pieces[1:]:
+            path = common(path, p.path)
+        fit = self._fit(pieces, path, frame)
+        if fit is None:
+            for run in _split(list(pieces), self._sizer):
+                yield from self.make(run, frame)
+            return
+        yield self._chunk(pieces, path, frame, fit)
+
+    def _fit(self, pieces: Sequence[Piece], path: Path, frame: Frame) -> _Fit | None:
+        sizer = self._sizer
+        shown, used = sizer.shown_path(path)
+        context, text = frame.context(pieces), joined_text(pieces)
+        if fits := sizer.fits(shown, context, text):
+            return _Fit(*fits, context)
+        if context:
+            short = frame.shortened(pieces, max(0, (sizer.room - used) // 2))
+            if fits := sizer.fits(shown, short, text):
+                return _Fit(*fits, context, ("context_shortened",))
+        if _can_split(pieces):
+            return None
+        for names in (shown, ()):
+            left = sizer.room - (used if names else 0)
+            while left > 0:
+                if fits := sizer.fits(names, "", first_words(text, size=sizer.size, limit=left)):
+                    flags = (
+                        (EMBEDDED_PREFIX,) if not fits[0].endswith(text) else ("context_shortened",) if context else ()
+                    )
+                    if fits[0]:
+                        return _Fit(*fits, context, flags)
+                left -= max(1, left // 8)
+        return _Fit("…", sizer.count("…"), context, (EMBEDDED_PREFIX,))
+
+    def _chunk(self, pieces: Sequence[Piece], path: Path, frame: Frame, fit: _Fit) -> Chunk:
+        first, last = pieces[0], pieces[-1]
+        blocks = list({p.index: p.block for p in pieces}.values())
+        start, end = min(p.index for p in pieces), max(p.index for p in pieces) + 1
+        if frame.span:
+            start, end = min(start, frame.span[0]), max(end, frame.span[1])
+        body = (b.kind for b in blocks if b.kind not in (Kind.HEADING, Kind.TITLE))
+        known = [b.confidence for b in blocks if b.confidence is not None]
+        flags = (f for fs in (*(b.flags for b in blocks), *(p.flags for p in pieces), fit.flags) for f in fs)
+        made_of = (
+            self._document, self._parser, CHUNKER_VERSION,
+            str(first.index), str(first.start), str(first.row_start), str(last.index), str(last.end), str(last.row_end),
+        )  # fmt: skip
+        text, names = joined_text(pieces), tuple(h.text for h in path)
+        self._ordinal += 1
+        return Chunk(
+            id=str(uuid.UUID(bytes=hashlib.sha256("\x1f".join(made_of).encode()).digest()[:16], version=8)),
+            document=self._document,
+            ordinal=self._ordinal - 1,
+            text=text,
+            kind=frame.kind or next(body, blocks[0].kind),
+            layer=first.block.layer,
+            regions=tuple(frame.regions(pieces)),
+            span=(start, end),
+            tokens=fit.tokens,
+            parser=self._parser,
+            context=fit.context,
+            heading_path=names,
+            confidence=min(known) if known else None,
+            flags=tuple(dict.fromkeys(flags)),
+            part=frame.part(pieces),
+            embedded="" if fit.embedded == embedded_text(names, fit.context, text) else fit.embedded,
+        )
+
+
+def _can_split(pieces: Sequence[Piece]) -> bool:
+    """Whether a run may be made smaller: a formula keeps its headings and lead-in, and is never cut itself."""
+    *before, last = pieces
+    if last.role is Role.FORMULA and all(p.sticky for p in before):
+        return False
+    return len(pieces) > 1 or last.end - last.start > 1
+
+
+def _split(pieces: list[Piece], sizer: Sizer) -> list[list[Piece]]:
+    """Two runs of about equal length; a heading or lead-in stays with what follows it, if anything can be cut."""
+    while True:
+        places = [k for k in range(1, len(pieces)) if not pieces[k - 1].sticky]
+        if places:
+            break
+        smaller = halves(pieces[-1], sizer)
+        if len(smaller) == 1:
+            places = list(range(1, len(pieces)))
+            break
+        pieces = pieces[:-1] + smaller
+    if not places:
+        return [[p] for p in pieces]
+    total, done, before = sum(p.tokens for p in pieces), 0, {}
+    for k, p in enumerate(pieces, start=1):
+        done += p.tokens
+        before[k] = done
+    at = min(places, key=lambda k: (abs(2 * before[k] - total), k))
+    return [pieces[:at], pieces[at:]]
+
+
+def pack(pieces: Sequence[Piece], *, first: int, later: int, newline: int) -> Iterator[list[Piece]]:
+    """Runs of pieces of about equal length: at most ``first`` tokens in the first, ``later`` in each other one.
+
+    A single piece over the limit makes a run of its own; headings and lead-ins stay with what follows them.
+    """
+    costs = [p.tokens + newline for p in pieces]
+    total = sum(costs)
+    overhead = max(0, first - later)
+    parts = 1 if total <= first else 1 + -(-(total - first) // max(1, later))
+    even = (total + (parts - 1) * overhead) / parts
+    run: list[Piece] = []
+    used, cap, goal = 0, first, even
+    for p, cost in zip(pieces, costs, strict=True):
+        full = used + cost > cap or (parts > 1 and used + cost / 2 > goal)
+        if run and full and not all(q.sticky for q in run):
+            keep = len(run)
+            while run[keep - 1].sticky:
+                keep -= 1
+            yield run[:keep]
+            run = run[keep:]
+            used = sum(q.tokens + newline for q in run)
+            parts -= 1
+            cap, goal = later, even - overhead
+        run.append(p)
+        used += cost
+    if run:
+        yield run

@@ -1,0 +1,247 @@
+"""Document to chunks, streaming, with six guarantees (see HOUSE.md; each is a property test).
+
+How they are kept: pieces are slices of the blocks' own text and leave in order, so nothing can be lost or doubled (1);
+tables are cut at ``Table.cut_rows`` and each part repeats caption and header (2); a formula is one piece, and a caption
+travels with its float (3); every embedded text is counted as a whole before it leaves (4); ids are hashes of document,
+span, parser and chunker version (5); regions come from the pieces' lines or cells (6).
+
+Two texts may be shorter than what is shown, never longer than the embedder reads: the heading path keeps its inner
+headings, and repeated captions and headers keep their first words (flag ``context_shortened``). A formula longer than
+the embedder reads is shown whole, and its start is embedded (flag ``embedded_prefix``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from paperlode.ingest.chunk_maker import CHUNKER_VERSION, Maker, TextFrame, pack
+from paperlode.ingest.document import Block, Chunk, Kind, Layer
+from paperlode.ingest.errors import InvalidRequest
+from paperlode.ingest.floats import FloatFrame, Group, groups
+from paperlode.ingest.pieces import Heading, Path, Piece, Role, Sizer, common, paragraph_pieces
+from paperlode.ingest.table_chunks import TableFrame
+from paperlode.ingest.table_headers import table_text
+from paperlode.ingest.text_cuts import TokenCounter, sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from paperlode.ingest.document import Source
+
+__all__ = ["CHUNKER_VERSION", "ChunkOptions", "TokenCounter", "chunk"]
+
+LEAST_TOKENS = 16
+"""A smaller limit leaves no room for a heading and a word."""
+LONGEST_HEADING = 300
+"""Characters of a heading that are kept in the heading paths of the chunks under it."""
+TABLE_TEXT_DIFFERS = "table_text_differs"
+"""Flag of a table whose text is not what its cells say: it is cut as text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkOptions:
+    """How long chunks get.
+
+    Attributes:
+        max_tokens: most tokens of an embedded text, special tokens included; None for what the embedder reads.
+        target_tokens: tokens of own text up to which paragraphs of a section are put together.
+        heading_tokens: most tokens of the heading path (at most a quarter of ``max_tokens``).
+    """
+
+    max_tokens: int | None = None
+    target_tokens: int = 200
+    heading_tokens: int = 48
+
+    @property
+    def fingerprint(self) -> str:
+        """The chunker's version and these options: the same fingerprint cuts the same document alike."""
+        return f"{CHUNKER_VERSION}-{self.max_tokens or 'model'}-{self.target_tokens}-{self.heading_tokens}"
+
+
+def chunk(
+    blocks: Iterable[Block],
+    *,
+    source: Source,
+    parser: str,
+    counter: TokenCounter,
+    options: ChunkOptions | None = None,
+) -> Iterator[Chunk]:
+    """The chunks of one document, in reading order, as its blocks stream by.
+
+    Args:
+        blocks: the assembled blocks, in reading order; their places in the stream become ``Chunk.span``.
+        source: the document.
+        parser: fingerprint of the parser that read it.
+        counter: the embedder, or anything that counts as it does.
+        options: how long chunks get.
+
+    Raises:
+        InvalidRequest: a limit too small to hold anything.
+    """
+    options = options or ChunkOptions()
+    limit = min(counter.max_tokens, options.max_tokens or counter.max_tokens)
+    if limit < LEAST_TOKENS or options.target_tokens < 1:
+        raise InvalidRequest(
+            f"Chunks of at most {limit} tokens with a target of {options.target_tokens} cannot be made.",
+            hint=f"Use a max_tokens of at least {LEAST_TOKENS} and a positive target_tokens.",
+        )
+    sizer = Sizer(counter, limit, options.heading_tokens)
+    return _Chunker(Maker(source.digest, parser, sizer), sizer, options.target_tokens).run(blocks)
+
+
+class _Chunker:
+    """The open headings, and the pieces of running text that wait to be a chunk."""
+
+    def __init__(self, maker: Maker, sizer: Sizer, target: int) -> None:
+        self._maker = maker
+        self._sizer = sizer
+        self._target = target
+        self._text = TextFrame()
+        self._path: Path = ()
+        self._open: list[Piece] = []
+        self._used = 0
+
+    def run(self, blocks: Iterable[Block]) -> Iterator[Chunk]:
+        for group in groups(blocks):
+            if self._open and group.block.layer is not self._open[-1].block.layer:
+                yield from self._leave(self._take(len(self._open)))
+            if group.anchor is not None and not _in_flow(group):
+                yield from self._float(group)
+                continue
+            for index, block in group.items:
+                if block.kind in (Kind.HEADING, Kind.TITLE) and block.layer is Layer.BODY and block.text.strip():
+                    yield from self._heading(index, block)
+                else:
+                    yield from self._paragraph(index, block)
+        yield from self._leave(self._take(len(self._open)))
+
+    def _under(self, block: Block) -> Path:
+        return () if block.layer is Layer.FURNITURE else self._path
+
+    def _room(self, path: Path) -> int:
+        """Tokens of own text beside the heading path."""
+        return max(8, self._sizer.room - self._sizer.shown_path(path)[1])
+
+    def _heading(self, index: int, block: Block) -> Iterator[Chunk]:
+        level = 0 if block.kind is Kind.TITLE else max(1, block.level or 1)
+        above = tuple(h for h in self._path if h.level < level)
+        text = " ".join(block.text.split())
+        text = text if len(text) <= LONGEST_HEADING else text[:LONGEST_HEADING].rstrip() + "…"
+        if self._open:
+            held = self._open_path()
+            headings_only = all(p.role is Role.HEADING for p in self._open)
+            under_it = common(held, above) == held
+            soft = min(self._target, self._room(above))
+            if not headings_only and (not under_it or self._used >= soft // 2):
+                yield from self._close()
+        half = self._room(above) // 2
+        for piece in paragraph_pieces(index, block, above, self._sizer, whole=half, most=half, role=Role.HEADING):
+            yield from self._append(piece)
+        self._path = (*above, Heading(level, text, self._sizer.size(text)))
+
+    def _paragraph(self, index: int, block: Block) -> Iterator[Chunk]:
+        path = self._under(block)
+        room = self._room(path)
+        tail = sum(p.tokens + self._sizer.newline for p in self._tail())
+        left = max(8, room - tail - self._sizer.newline)
+        ends = block.text.rstrip().endswith((":", "："))
+        announces = block.kind is Kind.TEXT and block.layer is Layer.BODY and ends
+        role = Role.FORMULA if block.kind is Kind.FORMULA else Role.LEAD_IN if announces else Role.TEXT
+        most = max(8, min(self._target, left))
+        for piece in paragraph_pieces(index, block, path, self._sizer, whole=left, most=most, role=role):
+            yield from self._append(piece)
+
+    def _append(self, piece: Piece) -> Iterator[Chunk]:
+        cost = piece.tokens + self._sizer.newline
+        room = self._room(piece.path)
+        soft = min(self._target, room)
+        total = self._used + cost
+        fits = total <= soft or (piece.tokens <= soft // 4 and total <= room)
+        if self._open and cost and not fits and not all(p.sticky for p in self._open):
+            yield from self._close()
+        if self._open and self._used + cost > room and self._used > room // 2 and piece.role is not Role.FORMULA:
+            yield from self._leave(self._take(len(self._open)))  # headings without end: they cannot all wait
+        self._open.append(piece)
+        self._used += cost
+
+    def _open_path(self) -> Path:
+        path = self._open[0].path
+        for p in self._open[1:]:
+            path = common(path, p.path)
+        return path
+
+    def _tail(self) -> list[Piece]:
+        """The headings and lead-ins at the end of what is open: they go with what follows."""
+        k = len(self._open)
+        while k and self._open[k - 1].sticky:
+            k -= 1
+        return self._open[k:]
+
+    def _take(self, count: int) -> list[Piece]:
+        taken, self._open = self._open[:count], self._open[count:]
+        self._used = sum(p.tokens + self._sizer.newline for p in self._open)
+        return taken
+
+    def _leave(self, pieces: list[Piece]) -> Iterator[Chunk]:
+        if pieces:
+            yield from self._maker.make(pieces, self._text)
+
+    def _close(self) -> Iterator[Chunk]:
+        """Lets the open pieces leave, but for a tail that wants to stand with what follows."""
+        tail = self._tail()
+        tokens = sum(p.tokens for p in tail)
+        keep = (
+            len(tail) if len(tail) < len(self._open) and tokens <= self._room(tail[0].path if tail else ()) // 2 else 0
+        )
+        yield from self._leave(self._take(len(self._open) - keep))
+
+    def _float(self, group: Group) -> Iterator[Chunk]:
+        """A figure, table or captioned formula: chunks of its own, with the headings that stand right above."""
+        k = len(self._open)
+        while k and self._open[k - 1].role is Role.HEADING:
+            k -= 1
+        if sum(p.tokens for p in self._open[k:]) > self._room(self._path) // 3:
+            k = len(self._open)
+        lead_in = self._lead_in() if k and k == len(self._open) else ""
+        yield from self._leave(self._take(k))
+        heads = self._take(len(self._open))
+        path, newline = self._under(group.block), self._sizer.newline
+        room = self._room(path)
+        table = group.block.table
+        if table is not None and "".join(table_text(table).split()) == "".join(group.block.text.split()):
+            frame: TableFrame | FloatFrame = TableFrame(_exact(group), path, self._sizer, lead_in)
+            assert isinstance(frame, TableFrame)
+            later = max(8, room - min(frame.later_context(), room // 2))
+            first = max(8, self._room(heads[0].path if heads else path) - min(frame.lead_in_tokens(), room // 4))
+            pieces = frame.pieces(most=max(8, later - newline))
+        else:
+            frame = FloatFrame(group, path, self._sizer)
+            whole = frame.pieces(whole=room, most=max(8, room // 2 - newline))
+            later, first, pieces = max(8, room // 2), room, whole
+            if table is not None:
+                pieces = [replace(p, flags=(*p.flags, TABLE_TEXT_DIFFERS)) for p in pieces]
+        for run in pack([*heads, *pieces], first=first, later=later, newline=newline):
+            yield from self._maker.make(run, frame)
+
+    def _lead_in(self) -> str:
+        """The last sentence of the open text, when it announces a table and is short."""
+        last = self._open[-1]
+        if not last.own.rstrip().endswith((":", "：")):
+            return ""
+        start, end = sentences(last.own)[-1]
+        text = last.own[start:end]
+        return text if self._sizer.size(text) <= self._sizer.limit // 6 else ""
+
+
+def _in_flow(group: Group) -> bool:
+    """Whether a float without captions goes with the running text: a formula, or a picture that says nothing."""
+    return len(group.items) == 1 and (group.block.kind is Kind.FORMULA or not group.block.text.strip())
+
+
+def _exact(group: Group) -> Group:
+    """The group with the table's text as its cells give it, white space and all."""
+    items = tuple(
+        (i, replace(b, text=table_text(b.table)) if i == group.anchor and b.table else b) for i, b in group.items
+    )
+    return Group(items, group.anchor)

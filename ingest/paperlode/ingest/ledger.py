@@ -1,0 +1,398 @@
+"""What was ingested, page by page, and from what. Resume and incremental runs stand on it.
+
+One SQL database (SQLite by default). A page is kept as soon as it is parsed, so that no page is parsed twice;
+a document counts as done only once all of its chunks are searchable.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from paperlode.ingest.document import ParsedPage, from_json, to_json
+from paperlode.ingest.errors import (
+    ArchiveCorrupt,
+    DocumentNotFound,
+    InvalidRequest,
+    PaperlodeError,
+    SchemaMismatch,
+)
+from paperlode.ingest.ledger_tables import (
+    LEDGER_VERSION,
+    Counts,
+    DocumentRecord,
+    FailedPage,
+    FailureRecord,
+    Recipe,
+    documents,
+    failures,
+    mapped,
+    meta,
+    metadata,
+    pages,
+    paths,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from paperlode.ingest.document import Source
+    from paperlode.ingest.sources import Stamp
+
+__all__ = ["Counts", "DocumentRecord", "FailedPage", "FailureRecord", "Ledger", "Recipe"]
+
+_BATCH = 64
+_FRESH_NS = 2_000_000_000  # a file touched within the last 2 s may change again without a new time stamp
+
+
+class Ledger:
+    """The ledger. Its methods may be called from several threads; each is one transaction."""
+
+    def __init__(self, engine: sa.Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, where: str | Path) -> Ledger:
+        """Open the ledger at a path (SQLite) or a database URL, made if there is none.
+
+        Raises:
+            ArchiveCorrupt: the file is no ledger, or damaged.
+            SchemaMismatch: written by a later paperlode.
+            StorageFull, ArchiveLocked, ArchiveError: it cannot be written.
+        """
+        text = str(where)
+        is_url = isinstance(where, str) and "://" in where
+        engine = sa.create_engine(text if is_url else f"sqlite:///{text}")
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _sqlite_settings)
+        name = engine.url.render_as_string(hide_password=True) if is_url else text
+        ledger = cls(engine, name)
+        try:
+            ledger._check_version()
+        except BaseException:
+            engine.dispose()
+            raise
+        return ledger
+
+    def _check_version(self) -> None:
+        with self._work() as db:
+            metadata.create_all(db)
+            found = db.scalar(sa.select(meta.c.value).where(meta.c.key == "version"))
+            if found is None:
+                db.execute(meta.insert().values(key="version", value=str(LEDGER_VERSION)))
+            elif found != str(LEDGER_VERSION):
+                raise SchemaMismatch(
+                    f"The ledger {self._name} has version {found}, this paperlode reads {LEDGER_VERSION}.",
+                    hint="Use the paperlode that wrote it, or ingest into a new index folder.",
+                )
+
+    def close(self) -> None:
+        """Let go of the database. Idempotent."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _work(self) -> Iterator[sa.Connection]:
+        with self._lock, mapped(self._name), self._engine.begin() as db:
+            yield db
+
+    # -- one document's way through
+
+    def begin(self, source: Source, page_count: int, recipe: Recipe) -> None:
+        """Note that the document is being worked on. A version that is already searchable stays the recorded one."""
+        row = {
+            "uri": source.uri,
+            "name": source.name,
+            "media_type": source.media_type,
+            "size": source.size,
+            "page_count": page_count,
+            "updated": time.time(),
+        }
+        fresh = {**_recipe_columns(recipe), "status": "pending", "chunks": 0, "failed_pages": 0}
+        with self._work() as db:
+            stale = sa.select(documents.c.digest).where(
+                documents.c.uri == source.uri,
+                documents.c.digest != source.digest,
+                documents.c.status != "indexed",
+                ~documents.c.staging,
+            )
+            for digest in db.scalars(stale).all():
+                _remove(db, digest)
+            mine = documents.c.digest == source.digest
+            status = db.scalar(sa.select(documents.c.status).where(mine))
+            if status is None:
+                db.execute(documents.insert().values(digest=source.digest, staging=True, **row, **fresh))
+            elif status == "indexed":
+                db.execute(documents.update().where(mine).values(staging=True, page_count=page_count))
+            else:
+                db.execute(documents.update().where(mine).values(staging=True, **row, **fresh))
+
+    def save_page(self, digest: str, parser: str, page: ParsedPage) -> None:
+        """Keep one page."""
+        self.save_pages(digest, parser, [page])
+
+    def save_pages(self, digest: str, parser: str, parsed: Sequence[ParsedPage]) -> None:
+        """Keep pages, replacing earlier ones of the same number, in one transaction."""
+        if not parsed:
+            return
+        rows = [
+            {
+                "digest": digest,
+                "parser": parser,
+                "page": p.page,
+                "code": p.failure.code if p.failure else "",
+                "message": p.failure.message if p.failure else "",
+                "data": zlib.compress(to_json(p).encode(), 3),
+            }
+            for p in parsed
+        ]
+        numbers = [p.page for p in parsed]
+        with self._work() as db:
+            db.execute(pages.delete().where(*_of(digest, parser), pages.c.page.in_(numbers)))
+            db.execute(pages.insert(), rows)
+
+    def finish(self, source: Source, recipe: Recipe, stamp: Stamp, *, chunks: int) -> None:
+        """Note that all of the document's chunks are searchable, and that the file at ``source.uri`` holds it."""
+        with self._work() as db:
+            bad = sa.select(sa.func.count()).where(*_of(source.digest, recipe.parser), pages.c.code != "")
+            db.execute(
+                documents.update()
+                .where(documents.c.digest == source.digest)
+                .values(
+                    **_recipe_columns(recipe),
+                    status="indexed",
+                    staging=False,
+                    chunks=chunks,
+                    failed_pages=db.scalar(bad) or 0,
+                    updated=time.time(),
+                )
+            )
+            db.execute(pages.delete().where(pages.c.digest == source.digest, pages.c.parser != recipe.parser))
+            _put_path(db, source.uri, source.digest, stamp)
+
+    def leave(self, digest: str) -> None:
+        """Note that nothing of the document is staged any more (its pages stay)."""
+        with self._work() as db:
+            db.execute(documents.update().where(documents.c.digest == digest).values(staging=False))
+
+    def fail(self, path: str, error: PaperlodeError, *, digest: str = "") -> None:
+        """Note that the file could not be taken, and why. What it held before stays searchable."""
+        with self._work() as db:
+            db.execute(failures.delete().where(failures.c.path == path))
+            values = {"digest": digest, "code": error.code, "what": error.what, "hint": error.hint}
+            db.execute(failures.insert().values(path=path, updated=time.time(), **values))
+            mine = documents.c.digest == digest
+            db.execute(documents.update().where(mine).values(staging=False))
+            db.execute(documents.update().where(mine, documents.c.status != "indexed").values(status="failed"))
+
+    def add_path(self, path: str, digest: str, stamp: Stamp) -> None:
+        """Note that the file at ``path`` holds this document too."""
+        with self._work() as db:
+            _put_path(db, path, digest, stamp)
+
+    def forget_pages(self, digest: str, parser: str) -> None:
+        """Drop the pages kept for a document (they were read from other bytes)."""
+        with self._work() as db:
+            db.execute(pages.delete().where(*_of(digest, parser)))
+
+    def forget_index(self) -> None:
+        """Note that no document is searchable any more (the index is gone); pages stay, so nothing is parsed again."""
+        with self._work() as db:
+            db.execute(documents.update().values(status="pending", staging=False, chunks=0))
+
+    def remove(self, digest: str) -> None:
+        """Drop everything known of a document."""
+        with self._work() as db:
+            _remove(db, digest)
+
+    # -- questions
+
+    def is_done(self, digest: str, recipe: Recipe, *, whole: bool = False) -> bool:
+        """Whether the document is searchable as made by ``recipe``; with ``whole``, also without a failed page."""
+        made = [documents.c[k] == v for k, v in _recipe_columns(recipe).items()]
+        where = [documents.c.digest == digest, documents.c.status == "indexed", *made]
+        if whole:
+            where.append(documents.c.failed_pages == 0)
+        with self._work() as db:
+            return db.scalar(sa.select(sa.literal(1)).select_from(documents).where(*where)) is not None
+
+    def known(self, path: str, stamp: Stamp) -> str | None:
+        """The digest of the file, when its stamp says that it is unchanged since it was ingested."""
+        query = sa.select(paths.c.digest).where(
+            paths.c.path == path,
+            paths.c.mtime_ns == stamp.mtime_ns,
+            paths.c.size == stamp.size,
+            paths.c.inode == stamp.inode,
+        )
+        with self._work() as db:
+            return db.scalar(query)
+
+    def done_pages(self, digest: str, parser: str, *, whole: bool = False) -> set[int]:
+        """Pages kept; with ``whole``, only those that did not fail."""
+        where = [*_of(digest, parser), *([pages.c.code == ""] if whole else [])]
+        with self._work() as db:
+            return set(db.scalars(sa.select(pages.c.page).where(*where)))
+
+    def pages(self, digest: str, parser: str, *, start: int = 0, stop: int | None = None) -> Iterator[ParsedPage]:
+        """The pages kept from ``start`` to ``stop`` (exclusive), ascending, a few at a time."""
+        after = start - 1
+        while True:
+            query = sa.select(pages.c.page, pages.c.data).where(*_of(digest, parser), pages.c.page > after)
+            if stop is not None:
+                query = query.where(pages.c.page < stop)
+            with self._work() as db:
+                rows = db.execute(query.order_by(pages.c.page).limit(_BATCH)).all()
+            for number, data in rows:
+                yield self._decode(digest, number, data)
+            if len(rows) < _BATCH:
+                return
+            after = rows[-1][0]
+
+    def _decode(self, digest: str, number: int, data: bytes) -> ParsedPage:
+        try:
+            return from_json(ParsedPage, zlib.decompress(data))
+        except (zlib.error, ValueError) as exc:
+            raise ArchiveCorrupt(
+                f"Page {number + 1} of document {digest[:12]} in the ledger {self._name} is damaged.",
+                hint="Delete the document from the index and ingest it again.",
+            ) from exc
+
+    def failed_pages(self, digest: str, parser: str) -> list[FailedPage]:
+        """The document's pages that could not be parsed, ascending."""
+        query = sa.select(pages.c.page, pages.c.code, pages.c.message).where(*_of(digest, parser), pages.c.code != "")
+        with self._work() as db:
+            return [FailedPage(*row) for row in db.execute(query.order_by(pages.c.page))]
+
+    def documents(self) -> list[DocumentRecord]:
+        """Every document, by name."""
+        return self._records(sa.true())
+
+    def document(self, ref: str) -> DocumentRecord:
+        """The document named by its digest, a path, its file name, the name without extension, or 6+ digits of digest.
+
+        Raises:
+            DocumentNotFound: none is called that.
+            InvalidRequest: several are.
+        """
+        stem = documents.c.name.startswith(f"{ref}.", autoescape=True)
+        ways: list[sa.ColumnElement[bool]] = [
+            documents.c.digest == ref,
+            documents.c.digest.in_(sa.select(paths.c.digest).where(paths.c.path == str(Path(ref).absolute()))),
+            documents.c.name == ref,
+            stem,
+        ]
+        if re.fullmatch(r"[0-9a-f]{6,64}", ref):
+            ways.append(documents.c.digest.startswith(ref))
+        for way in ways:
+            found = self._records(way)
+            if way is stem:
+                found = [d for d in found if Path(d.name).stem == ref]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                some = ", ".join(f"{d.digest[:12]} ({d.paths[0] if d.paths else d.uri})" for d in found[:5])
+                raise InvalidRequest(f"{len(found)} documents are called {ref!r}: {some}.", hint="Give the digest.")
+        raise DocumentNotFound(f"There is no document {ref!r} in the index.", hint="See: paperlode status")
+
+    def document_at(self, path: str) -> DocumentRecord | None:
+        """The document that the file at this absolute path held when it was last ingested."""
+        found = self._records(documents.c.digest.in_(sa.select(paths.c.digest).where(paths.c.path == path)))
+        return found[0] if found else None
+
+    def _records(self, where: sa.ColumnElement[bool]) -> list[DocumentRecord]:
+        with self._work() as db:
+            rows = db.execute(sa.select(documents).where(where).order_by(documents.c.name, documents.c.digest)).all()
+            chosen = sa.select(documents.c.digest).where(where)
+            held: dict[str, list[str]] = {}
+            query = sa.select(paths.c.digest, paths.c.path).where(paths.c.digest.in_(chosen)).order_by(paths.c.path)
+            for digest, path in db.execute(query):
+                held.setdefault(digest, []).append(path)
+        return [_record(row, tuple(held.get(row.digest, ()))) for row in rows]
+
+    def staging(self) -> list[str]:
+        """Digests of documents that were being staged when a run ended without cleaning up."""
+        with self._work() as db:
+            return list(db.scalars(sa.select(documents.c.digest).where(documents.c.staging)))
+
+    def orphans(self) -> list[str]:
+        """Digests of searchable documents that no file holds any more (its path holds another content now)."""
+        lost = documents.c.digest.not_in(sa.select(paths.c.digest))
+        with self._work() as db:
+            return list(db.scalars(sa.select(documents.c.digest).where(documents.c.status == "indexed", lost)))
+
+    def failures(self) -> list[FailureRecord]:
+        """Files that could not be taken when they were last tried, by path."""
+        with self._work() as db:
+            return [FailureRecord(*row) for row in db.execute(sa.select(failures).order_by(failures.c.path))]
+
+    def prune_failures(self) -> None:
+        """Forget the failures of files that are no longer there."""
+        gone = [f.path for f in self.failures() if not os.path.lexists(f.path)]
+        with self._work() as db:
+            for path in gone:
+                db.execute(failures.delete().where(failures.c.path == path))
+
+    def counts(self) -> Counts:
+        """Sums for the status."""
+        d = documents.c
+        sums = sa.select(
+            sa.func.count(), *(sa.func.coalesce(sa.func.sum(c), 0) for c in (d.page_count, d.failed_pages, d.chunks))
+        ).where(d.status == "indexed")
+        with self._work() as db:
+            row = db.execute(sums).one()
+            failed = db.scalar(sa.select(sa.func.count()).select_from(failures)) or 0
+        return Counts(int(row[0]), int(row[1]), int(row[2]), int(row[3]), failed)
+
+
+def _sqlite_settings(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _recipe_columns(recipe: Recipe) -> dict[str, str]:
+    return {"parser": recipe.parser, "chunker": recipe.chunker, "embedder": recipe.embedder}
+
+
+def _of(digest: str, parser: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return pages.c.digest == digest, pages.c.parser == parser
+
+
+def _put_path(db: sa.Connection, path: str, digest: str, stamp: Stamp) -> None:
+    fresh = time.time_ns() - stamp.mtime_ns < _FRESH_NS
+    values = {"digest": digest, "mtime_ns": 0 if fresh else stamp.mtime_ns, "size": stamp.size, "inode": stamp.inode}
+    db.execute(paths.delete().where(paths.c.path == path))
+    db.execute(paths.insert().values(path=path, **values))
+    db.execute(failures.delete().where(failures.c.path == path))
+
+
+def _remove(db: sa.Connection, digest: str) -> None:
+    for table in (pages, paths, documents):
+        db.execute(table.delete().where(table.c.digest == digest))
+
+
+def _record(row: Any, held: tuple[str, ...]) -> DocumentRecord:
+    return DocumentRecord(
+        digest=row.digest,
+        uri=row.uri,
+        name=row.name,
+        media_type=row.media_type,
+        size=row.size,
+        page_count=row.page_count,
+        status=row.status,
+        recipe=Recipe(row.parser, row.chunker, row.embedder),
+        chunks=row.chunks,
+        failed_pages=row.failed_pages,
+        updated=row.updated,
+        paths=held,
+    )

@@ -1,0 +1,201 @@
+"""The ledger's tables and rows, and how database errors become ours."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from paperlode.ingest.errors import ArchiveCorrupt, ArchiveError, ArchiveLocked, PaperlodeError, StorageFull
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "LEDGER_VERSION",
+    "Counts",
+    "DocumentRecord",
+    "FailedPage",
+    "FailureRecord",
+    "Recipe",
+    "documents",
+    "failures",
+    "mapped",
+    "meta",
+    "metadata",
+    "pages",
+    "paths",
+]
+
+LEDGER_VERSION = 1
+"""Raised when an older ledger can no longer be read as it is."""
+
+metadata = sa.MetaData()
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("value", sa.String, nullable=False),
+)
+documents = sa.Table(
+    "documents",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("uri", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False, index=True),
+    sa.Column("media_type", sa.String, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("page_count", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False, index=True),
+    sa.Column("parser", sa.String, nullable=False),
+    sa.Column("chunker", sa.String, nullable=False),
+    sa.Column("embedder", sa.String, nullable=False),
+    sa.Column("chunks", sa.Integer, nullable=False),
+    sa.Column("failed_pages", sa.Integer, nullable=False),
+    sa.Column("staging", sa.Boolean, nullable=False, index=True),
+    sa.Column("updated", sa.Float, nullable=False),
+)
+paths = sa.Table(
+    "paths",
+    metadata,
+    sa.Column("path", sa.String, primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, index=True),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("inode", sa.BigInteger, nullable=False),
+)
+pages = sa.Table(
+    "pages",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("parser", sa.String, primary_key=True),
+    sa.Column("page", sa.Integer, primary_key=True),
+    sa.Column("code", sa.String, nullable=False),  # of the failure; empty when the page was parsed
+    sa.Column("message", sa.String, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+failures = sa.Table(
+    "failures",
+    metadata,
+    sa.Column("path", sa.String, primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),  # empty when the file could not be read at all
+    sa.Column("code", sa.String, nullable=False),
+    sa.Column("what", sa.String, nullable=False),
+    sa.Column("hint", sa.String, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What makes chunks out of bytes: fingerprints of the parser, the chunker and the embedder."""
+
+    parser: str
+    chunker: str
+    embedder: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """What the ledger knows of a document.
+
+    Attributes:
+        digest, name, media_type, size: as in ``Source``. uri: where it was first read from.
+        page_count: its pages; ``failed_pages`` of them could not be parsed.
+        status: ``pending`` (begun, not finished), ``indexed`` (searchable) or ``failed``.
+        recipe: what the indexed version was made with.
+        chunks: in the index.
+        updated: seconds since 1970 (UTC).
+        paths: the files that hold it, sorted.
+    """
+
+    digest: str
+    uri: str
+    name: str
+    media_type: str
+    size: int
+    page_count: int
+    status: str
+    recipe: Recipe
+    chunks: int
+    failed_pages: int
+    updated: float
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRecord:
+    """A file that could not be taken: why, and what to do. ``digest`` is empty when its bytes could not be read."""
+
+    path: str
+    digest: str
+    code: str
+    what: str
+    hint: str
+    updated: float
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPage:
+    """A 0-based page that could not be parsed, with the error's code and message."""
+
+    page: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Sums over the indexed documents, and the number of files that failed."""
+
+    documents: int
+    pages: int
+    failed_pages: int
+    chunks: int
+    failures: int
+
+
+@contextmanager
+def mapped(name: str) -> Iterator[None]:
+    """Turn database errors into ours. ``name`` is the ledger's file, for the message."""
+    try:
+        yield
+    except sa.exc.DBAPIError as exc:
+        error = _translate(name, str(exc.orig))
+        if error is None:
+            raise
+        raise error from exc
+
+
+_KINDS: tuple[tuple[type[PaperlodeError], str, str, tuple[str, ...]], ...] = (
+    (
+        StorageFull,
+        "There is no room left on the disk to write",
+        "Free some space, then run ingest again.",
+        ("is full",),
+    ),
+    (
+        ArchiveCorrupt,
+        "The ledger does not open",
+        "Restore it from a backup, or delete the index folder and ingest again; your documents are not touched.",
+        ("malformed", "not a database", "no such table", "no such column", "disk i/o error"),
+    ),
+    (ArchiveLocked, "Another process is using", "Wait until it ends, or end it.", ("database is locked",)),
+    (
+        ArchiveError,
+        "There is no permission to write",
+        "Change the owner or permissions of the index folder.",
+        ("readonly", "read-only", "unable to open"),
+    ),
+)
+
+
+def _translate(name: str, detail: str) -> PaperlodeError | None:
+    low = detail.lower()
+    for kind, what, hint, needles in _KINDS:
+        if any(n in low for n in needles):
+            return kind(f"{what}: {name} ({detail}).", hint=hint)
+    return None

@@ -1,0 +1,208 @@
+"""Pieces: the smallest stretches of blocks that chunking moves about, and what can be said of a run of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from paperlode.ingest.document import Block, Kind, PageBox, embedded_text
+from paperlode.ingest.text_cuts import cut, first_words, sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paperlode.ingest.text_cuts import TokenCounter
+
+__all__ = ["Heading", "Path", "Piece", "Role", "Sizer", "common", "joined_text", "paragraph_pieces", "text_regions"]
+
+
+class Role(Enum):
+    """What a piece is to its neighbours."""
+
+    TEXT = "text"
+    HEADING = "heading"
+    LEAD_IN = "lead_in"
+    """A paragraph that announces what follows (``... as follows:``)."""
+    FORMULA = "formula"
+    """Never cut."""
+    CAPTION = "caption"
+    ROWS = "rows"
+    EMPTY = "empty"
+    """A block without text: it takes no room, and its place is kept."""
+
+
+class Heading(NamedTuple):
+    """A heading above a piece: its depth (0 for the title), its text (shortened when very long), its tokens."""
+
+    level: int
+    text: str
+    tokens: int
+
+
+Path = tuple[Heading, ...]
+"""The headings above a piece, outermost first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The characters ``start`` to ``end`` of block ``index``; for table rows also ``row_start`` to ``row_end``.
+
+    ``text`` is the block's whole text (a table's as ``Table.to_text``), ``tokens`` the piece's without special tokens.
+    """
+
+    index: int
+    block: Block
+    text: str
+    start: int
+    end: int
+    tokens: int
+    role: Role
+    path: Path
+    row_start: int = 0
+    row_end: int = 0
+    flags: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> str:
+        """The piece's characters."""
+        return self.text[self.start : self.end]
+
+    @property
+    def sticky(self) -> bool:
+        """Whether it wants to stand with what follows."""
+        return self.role in (Role.HEADING, Role.LEAD_IN)
+
+
+class Sizer:
+    """Token counts that can be added up, and heading paths that fit.
+
+    Args:
+        counter: the embedder's own.
+        limit: most tokens of an embedded text, special tokens included; never more than the counter's ``max_tokens``.
+        heading_tokens: most tokens the heading path may take of it.
+    """
+
+    def __init__(self, counter: TokenCounter, limit: int, heading_tokens: int) -> None:
+        self.count = counter.count
+        self.limit = limit
+        self._special = counter.count("")
+        self.newline = max(0, counter.count("a\nb") - counter.count("a") - counter.count("b") + self._special)
+        self._arrow = max(1, self.size(" > "))
+        self._heading_tokens = max(0, min(heading_tokens, limit // 4))
+        self._paths: dict[Path, tuple[tuple[str, ...], int]] = {}
+
+    def size(self, text: str) -> int:
+        """Tokens of the text without special tokens."""
+        return max(0, self.count(text) - self._special)
+
+    @property
+    def room(self) -> int:
+        """Tokens an embedded text has beside the special tokens."""
+        return max(1, self.limit - self._special)
+
+    def shown_path(self, path: Path) -> tuple[tuple[str, ...], int]:
+        """The path as the embedder reads it, within its share: inner headings first, the innermost cut if it must be.
+
+        With its tokens (and those of the line break after it). An empty path costs nothing.
+        """
+        known = self._paths.get(path)
+        if known is not None:
+            return known
+        shown: list[str] = []
+        used = 0
+        for h in reversed(path):
+            cost = h.tokens + (self._arrow if shown else self.newline)
+            if used + cost > self._heading_tokens:
+                if not shown:
+                    text = first_words(h.text, size=self.size, limit=self._heading_tokens - self.newline)
+                    shown, used = ([text], self.size(text) + self.newline) if text else ([], 0)
+                break
+            shown.insert(0, h.text)
+            used += cost
+        if len(self._paths) > 512:
+            self._paths.clear()
+        self._paths[path] = (tuple(shown), used)
+        return self._paths[path]
+
+    def fits(self, path: Sequence[str], context: str, text: str) -> tuple[str, int] | None:
+        """The embedded text and its tokens, or None when it is longer than the limit."""
+        embedded = embedded_text(tuple(path), context, text)
+        tokens = self.count(embedded)
+        return (embedded, tokens) if tokens <= self.limit else None
+
+
+def paragraph_pieces(
+    index: int, block: Block, path: Path, sizer: Sizer, *, whole: int, most: int, role: Role = Role.TEXT
+) -> list[Piece]:
+    """A block of text as pieces: one of at most ``whole`` tokens, else its sentences, none over ``most`` tokens."""
+    text = block.text
+    spans = sentences(text)
+    if not spans:
+        return [Piece(index, block, text, 0, 0, 0, Role.EMPTY, path)]
+    start, end = spans[0][0], spans[-1][1]
+    tokens = sizer.size(text[start:end])
+    if tokens <= whole or role is Role.FORMULA:
+        return [Piece(index, block, text, start, end, tokens, role, path)]
+    if block.kind in (Kind.CODE, Kind.TOC, Kind.REFERENCE):
+        spans = sentences(text, by_line=True)
+    inner = Role.CAPTION if role is Role.CAPTION else Role.TEXT
+    parts = [p for s, e in spans for p in cut(text, s, e, size=sizer.size, limit=most)]
+    return [
+        Piece(index, block, text, s, e, n, role if i == len(parts) - 1 else inner, path)
+        for i, ((s, e), n) in enumerate(parts)
+    ]
+
+
+def halves(piece: Piece, sizer: Sizer) -> list[Piece]:
+    """The piece in two or more smaller ones; itself alone when it cannot be cut."""
+    if piece.role is Role.FORMULA or piece.end - piece.start < 2:
+        return [piece]
+    cells = piece.role is Role.ROWS
+    flags = (*piece.flags, "row_split") if cells and "row_split" not in piece.flags else piece.flags
+    parts = cut(piece.text, piece.start, piece.end, size=sizer.size, limit=max(1, piece.tokens // 2), cells=cells)
+    if len(parts) < 2:  # short for its tokens, as counted: take it apart by characters
+        middle = (piece.start + piece.end) // 2
+        parts = [((piece.start, middle), piece.tokens // 2), ((middle, piece.end), piece.tokens - piece.tokens // 2)]
+    role = Role.TEXT if piece.role is Role.HEADING else piece.role
+    return [
+        Piece(piece.index, piece.block, piece.text, s, e, n, role, piece.path, piece.row_start, piece.row_end, flags)
+        for (s, e), n in parts
+    ]
+
+
+def joined_text(pieces: Sequence[Piece]) -> str:
+    """The pieces' own text: neighbours in one block keep what stands between them, blocks are parted by a line break."""
+    out: list[str] = []
+    last: Piece | None = None
+    for p in pieces:
+        if p.start == p.end:
+            continue
+        if last is not None:
+            out.append(p.text[last.end : p.start] if last.index == p.index else "\n")
+        out.append(p.own)
+        last = p
+    return "".join(out)
+
+
+def common(a: Path, b: Path) -> Path:
+    """The headings two paths begin with in common."""
+    n = 0
+    while n < min(len(a), len(b)) and a[n] == b[n]:
+        n += 1
+    return a[:n]
+
+
+def text_regions(pieces: Sequence[Piece]) -> list[PageBox]:
+    """Where pieces of text blocks stand, each block's stretch in its own boxes."""
+    out: list[PageBox] = []
+    i = 0
+    while i < len(pieces):
+        j = i
+        while j + 1 < len(pieces) and pieces[j + 1].index == pieces[i].index:
+            j += 1
+        first, last = pieces[i], pieces[j]
+        found = first.block.regions if first.start == last.end else first.block.regions_of(first.start, last.end)
+        out += [r for r in found if r not in out[-4:]]
+        i = j + 1
+    return out

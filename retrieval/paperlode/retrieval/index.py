@@ -1,0 +1,199 @@
+"""What every index can do, and the values that pass through it. One index holds one archive's chunks and their vectors."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Protocol
+
+from paperlode.ingest.errors import InvalidRequest, SchemaMismatch
+
+from . import lexical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from paperlode.ingest.document import Chunk, Kind, Layer
+
+    from .embedding import Embedder
+    from .lexical import SparseVector
+
+__all__ = ["INDEX_VERSION", "Filter", "HybridQuery", "Index", "Passage", "Schema", "Scored"]
+
+INDEX_VERSION = 1
+"""Raised when stored points cannot be read by older code, or older points by this code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What an index was written with; whoever stores an index stores this beside it.
+
+    Attributes:
+        embedder: the model's name, as ``load_embedder`` takes it.
+        dimensions: of its vectors.
+        version: of the stored points.
+        lexical: version of the sparse vectors.
+    """
+
+    embedder: str
+    dimensions: int
+    version: int = INDEX_VERSION
+    lexical: int = lexical.VERSION
+
+    @classmethod
+    def of(cls, embedder: Embedder) -> Schema:
+        """The schema of an index written now, with this model."""
+        return cls(embedder.name, embedder.dimensions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Schema:
+        """The schema back from its JSON object. Raises SchemaMismatch when something is missing or unknown."""
+        if set(data) != {f.name for f in fields(cls)}:
+            raise SchemaMismatch(
+                f"The index's schema has the fields {sorted(data)}, this paperlode writes others.",
+                hint="Ingest the documents into a new index.",
+            )
+        return cls(**data)
+
+    def check(self, embedder: Embedder | None = None) -> None:
+        """Raises SchemaMismatch unless this code (and ``embedder``, if given) can use an index with this schema."""
+        wanted = Schema.of(embedder) if embedder else Schema(self.embedder, self.dimensions)
+        differing = [
+            f"{f.name} {getattr(self, f.name)!r} where {getattr(wanted, f.name)!r} is wanted"
+            for f in fields(self)
+            if getattr(self, f.name) != getattr(wanted, f.name)
+        ]
+        if differing:
+            raise SchemaMismatch(
+                f"The index was written with {', '.join(differing)}.",
+                hint="Open it with what it was written with, or ingest the documents into a new index.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which chunks count. Empty fields do not restrict; ``pages`` is first and last, 0-based, both inclusive."""
+
+    documents: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    pages: tuple[int, int] | None = None
+    layers: tuple[Layer, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pages and not 0 <= self.pages[0] <= self.pages[1]:
+            raise InvalidRequest(
+                f"Pages {self.pages[0]} to {self.pages[1]} are no range.", hint="Pages are 0-based: (first, last)."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class HybridQuery:
+    """One question to an index: up to ``limit`` best chunks by each of the two vectors, either of which may be missing.
+
+    ``dense`` has shape ``(dimensions,)``. The lexical vector is also compared with whole pages.
+    """
+
+    dense: NDArray[np.float32] | None
+    sparse: SparseVector | None
+    limit: int
+    filter: Filter = Filter()  # noqa: RUF009  frozen
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate: where it stands and how well it fits, None where it was not among the best of that vector.
+
+    ``dense`` is a cosine, ``lexical`` the chunk's BM25, ``page`` the best BM25 of a whole page it stands on.
+    """
+
+    id: str
+    document: str
+    pages: tuple[int, ...]
+    dense: float | None
+    lexical: float | None
+    page: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk's text as it is shown, without its structure: cheap to fetch when a hit is grown to its neighbours."""
+
+    id: str
+    document: str
+    ordinal: int
+    pages: tuple[int, ...]
+    text: str
+    context: str
+    table: int | None
+    """Index of the table's block in the document, when it is (part of) a table."""
+
+
+class Index(Protocol):
+    """Points that are staged, published and searched.
+
+    A document is staged in any number of calls and is invisible until ``publish``. Chunk ids are hashes of what made
+    them: staging a chunk that is there changes nothing. One process at a time; methods may be called from any thread.
+    """
+
+    def stage(self, chunks: Sequence[Chunk], dense: NDArray[np.float32], sparse: Sequence[SparseVector]) -> None:
+        """Stores chunks with their vectors, ``dense`` of shape ``(n, dimensions)``; not searchable yet.
+
+        Raises:
+            StorageFull: no room; what was staged before is still there.
+            SchemaMismatch: vectors of another length than the index has.
+        """
+        ...
+
+    def stage_pages(self, document: str, pages: Mapping[int, SparseVector]) -> None:
+        """Stores the lexical vectors of whole pages, which help to rank their chunks; not searchable yet."""
+        ...
+
+    def publish(self, document: str) -> None:
+        """Makes all that was staged for ``document`` searchable, in place of what was, and makes it durable."""
+        ...
+
+    def discard(self, document: str, *, staged_only: bool = False) -> None:
+        """Forgets a document, or only what was staged for it."""
+        ...
+
+    def search(self, query: HybridQuery) -> list[Scored]:
+        """The candidates of both vectors, unfused, in no particular order. Only published chunks."""
+        ...
+
+    def get(self, ids: Sequence[str]) -> list[Chunk]:
+        """The published chunks with these ids, in the order asked; unknown ids are left out."""
+        ...
+
+    def passages(self, windows: Sequence[tuple[str, int, int]]) -> list[Passage]:
+        """Published passages, ordered, of every window: document, first and last ordinal, both inclusive."""
+        ...
+
+    def chunks(self, document: str) -> Iterator[Chunk]:
+        """A document's published chunks, in order."""
+        ...
+
+    def documents(self) -> set[str]:
+        """Digests of the documents with published chunks."""
+        ...
+
+    def count(self, document: str | None = None) -> int:
+        """Published chunks, of one document or of all."""
+        ...
+
+    def flush(self) -> None:
+        """Makes everything durable."""
+        ...
+
+    def optimize(self) -> None:
+        """Rearranges the stored points for faster search; may take long."""
+        ...
+
+    def close(self) -> None:
+        """Flushes and lets go of the files; the index cannot be used afterwards."""
+        ...

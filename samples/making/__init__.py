@@ -1,0 +1,1 @@
+"""How the sample archive is made: typesetting, tables, formulas, scanning, and the truth about all of it."""
