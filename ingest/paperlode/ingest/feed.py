@@ -1,16 +1,19 @@
-"""The reading side of a run: threads that open, parse and keep documents ahead of the side that chunks and indexes.
+"""The reading side of a run: threads that open, parse and keep documents, ahead of the side that indexes.
 
-Each lane (thread) takes the next document, and delivers it through a bounded queue of its own; the consumer receives the
-deliveries in the order of the documents. What is ahead is bounded: a few documents, and a few pages of each.
+Each lane (thread) takes the next document, and delivers it through a bounded queue of its own; the consumer receives
+the deliveries in the order of the documents. What is ahead is bounded: a few documents, and a few pages of each.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import queue
 import shutil
 import threading
 import time
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -36,7 +39,18 @@ if TYPE_CHECKING:
     from paperlode.ingest.parsing.base import Parser
     from paperlode.ingest.sources import Stamp
 
-__all__ = ["Delivery", "Done", "Failed", "Feed", "Opened", "Page", "check_space", "ends_run", "internal_error"]
+__all__ = [
+    "Delivery",
+    "Done",
+    "Failed",
+    "Feed",
+    "Opened",
+    "Page",
+    "check_space",
+    "ends_run",
+    "internal_error",
+    "storage_full",
+]
 
 _PAGES_AHEAD = 16
 _DOCUMENTS_AHEAD = 4
@@ -69,7 +83,7 @@ class Done:
 class Failed:
     """The document cannot be taken (or, when ``ends_run(error)``, the run cannot go on)."""
 
-    error: BaseException
+    error: PaperlodeError
     digest: str = ""
 
 
@@ -128,6 +142,7 @@ class Feed:
         self._disk = disk
         self._stop = threading.Event()
         self._taking = threading.Lock()
+        self._claiming = threading.Lock()
         self._opening = threading.Lock()
         self._order: queue.Queue[Delivery | None] = queue.Queue(_DOCUMENTS_AHEAD)
         self._under_way: set[str] = set()
@@ -141,8 +156,8 @@ class Feed:
             yield delivery
 
     def settle(self, digest: str) -> None:
-        """The consumer is through with the document: its twins may be judged by the ledger from now on."""
-        with self._taking:
+        """The consumer is through with the document: files of the same content are judged by the ledger from now on."""
+        with self._claiming:
             self._under_way.discard(digest)
 
     def close(self) -> None:
@@ -188,18 +203,162 @@ class Feed:
         except _Stopped:
             pass
         finally:
-            with self._taking:
+            with self._claiming:
                 self._running -= 1
                 last = self._running == 0
-            if last and not self._stop.is_set():
-                self._order.put(None)
+            if last:
+                with contextlib.suppress(_Stopped):
+                    self._put(self._order, None)
 
     def _take(self) -> tuple[Delivery, Path | SourceError] | None:
-        with self._taking:
+        with self._taking:  # also around the put: deliveries stand in the order of the documents
             if self._stop.is_set() or (found := next(self._found, None)) is None:
                 return None
             delivery = Delivery(found[0])
-        # outside the lock: settle() needs it while the order is full
-        with self._opening:
             self._put(self._order, delivery)
         return delivery, found[1]
+
+    def _deliver(self, delivery: Delivery, item: Path | SourceError) -> None:
+        digest: list[str] = []
+        try:
+            if isinstance(item, SourceError):
+                raise item  # noqa: TRY301  one way for all failures of a file
+            with contextlib.closing(self._events(item, digest)) as events:
+                for event in events:
+                    self._put(delivery.events, event)
+        except _Stopped:
+            raise
+        except PaperlodeError as exc:
+            self._put(delivery.events, Failed(exc, *digest))
+        except Exception as exc:  # noqa: BLE001  a bug met in one file must not end the run, nor pass in silence
+            self._put(delivery.events, Failed(internal_error(delivery.path, exc), *digest))
+
+    def _events(self, path: Path, digest: list[str]) -> Generator[Event]:
+        before = stamp(path)
+        known = self._ledger.known(str(path.absolute()), before)
+        if known and self._is_done(known):
+            yield Done(known)
+            return
+        source = open_source(path)
+        digest.append(source.digest)
+        with self._claiming:
+            twin = source.digest in self._under_way or self._is_done(source.digest)
+            if not twin:
+                self._under_way.add(source.digest)
+        if twin:
+            yield Done(source.digest, source, before)
+            return
+        if self._disk:
+            check_space(*self._disk)
+        with self._opening:  # one at a time: the first call starts the parser's workers
+            self._check_running()
+            count = self._parser.page_count(source)
+        self._ledger.begin(source, count, self._recipe)
+        yield Opened(source, before, count)
+        yield from self._pages(source, before, count)
+        check_unchanged(source, before)
+        yield Done(source.digest)
+
+    def _pages(self, source: Source, before: Stamp, count: int) -> Iterator[Page]:
+        done = self._ledger.done_pages(source.digest, self._recipe.parser, whole=self._retry)
+        missing = [p for p in range(count) if p not in done] if done else range(count)
+        parsed = self._parser.parse(source, missing)
+        keeper = _Keeper(self._ledger, source, self._recipe.parser, before)
+        try:
+            for kept, run in groupby(range(count), key=done.__contains__):
+                if kept:
+                    numbers = list(run)
+                    found = self._ledger.pages(
+                        source.digest, self._recipe.parser, start=numbers[0], stop=numbers[-1] + 1
+                    )
+                    for page in found:
+                        self._check_running()
+                        yield Page(page, kept=True)
+                    continue
+                for number in run:
+                    page = _accounted(next(parsed, None), number, self._recipe.parser)
+                    self._check_running()  # a page that fails because the run is ending has not failed
+                    keeper.add(page)
+                    yield Page(page, kept=False)
+        except SourceError:
+            raise
+        except BaseException:
+            keeper.save()
+            raise
+        else:
+            keeper.save()
+        finally:
+            if isinstance(parsed, Generator):
+                parsed.close()
+
+    def _is_done(self, digest: str) -> bool:
+        return self._ledger.is_done(digest, self._recipe, whole=self._retry)
+
+    def _check_running(self) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+
+
+class _Keeper:
+    """Saves pages in batches, each only after checking that the file is still the one that was opened."""
+
+    def __init__(self, ledger: Ledger, source: Source, parser: str, before: Stamp) -> None:
+        self._ledger = ledger
+        self._source = source
+        self._parser = parser
+        self._before = before
+        self._pages: list[ParsedPage] = []
+        self._saved = time.monotonic()
+
+    def add(self, page: ParsedPage) -> None:
+        self._pages.append(page)
+        if len(self._pages) >= _SAVE_PAGES or time.monotonic() - self._saved >= _SAVE_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        pages, self._pages = self._pages, []
+        self._saved = time.monotonic()
+        if pages:
+            check_unchanged(self._source, self._before)
+            self._ledger.save_pages(self._source.digest, self._parser, pages)
+
+
+def _accounted(page: ParsedPage | None, number: int, parser: str) -> ParsedPage:
+    """The page asked for; one that the parser left out or mixed up becomes a failed page, never a missing one."""
+    if page is not None and page.page == number:
+        return page
+    got = "nothing" if page is None else f"page {page.page + 1}"
+    error = PageUnreadable(f"The parser {parser} gave {got} for page {number + 1}: this is a bug in it.")
+    return ParsedPage(number, 0.0, 0.0, parser, failure=PageFailure(error.code, str(error)))
+
+
+def ends_run(error: PaperlodeError) -> bool:
+    """Whether the error is not the document's fault, so that going on with the next one makes no sense."""
+    return isinstance(error, ArchiveError | ModelError | MissingExtra)
+
+
+def internal_error(path: str, exc: Exception) -> SourceError:
+    """An error of ours, as the failure of the document where it was met; its traceback goes to the log."""
+    if isinstance(exc, OSError) and exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+        raise StorageFull(
+            f"There is no room left on the disk: {exc}.", hint="Free some space, then run again."
+        ) from exc
+    log.error("unexpected error in %s", path, exc_info=exc)
+    return SourceError(
+        f"{path!r} could not be taken because of a bug in paperlode: {type(exc).__name__}: {exc}.",
+        hint="Please report it with the output of --verbose.",
+    )
+
+
+def check_space(folder: Path, need: int) -> None:
+    """Pass if ``need`` bytes are free where ``folder`` lies.
+
+    Raises:
+        StorageFull: with both numbers.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise StorageFull(
+            f"Only {free / 1e6:,.0f} MB are free where {str(folder)!r} lies, {need / 1e6:,.0f} MB are wanted.",
+            hint="Free some space, or choose another folder with --index; what is done is kept.",
+        )

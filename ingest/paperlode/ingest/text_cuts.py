@@ -92,11 +92,15 @@ def _halfway(text: str, start: int, end: int, *, cells: bool) -> int:
     for pattern in (*((_CELL,) if cells else ()), _END, _CLAUSE, _SPACE):
         places = [m.end() for m in pattern.finditer(text, lo, hi) if start < m.end() < end]
         if places:
-            return min(places, key=lambda p: (abs(p - middle), p))
+            return _nearest(places, middle)
     spaces = [m.end() for m in _SPACE.finditer(text, start, end) if start < m.end() < end]
     if spaces and (end - start) < 200:
-        return min(spaces, key=lambda p: (abs(p - middle), p))
+        return _nearest(spaces, middle)
     return max(start + 1, middle)
+
+
+def _nearest(places: list[int], middle: int) -> int:
+    return min(places, key=lambda p: (abs(p - middle), p))
 
 
 def first_words(text: str, *, size: Callable[[str], int], limit: int) -> str:

@@ -1,0 +1,62 @@
+# Two commands for a newcomer: make demo, make test. Everything they need is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+QUESTION := What does the supplier have to do when goods are rejected?
+
+.PHONY: help setup demo test lint types check wheel samples clean
+
+help:
+	@echo "make demo    install, ingest samples/, search three times, ask once, draw the answer's box"
+	@echo "make test    install, then lint, types, tests, and the tests again on the built wheel"
+	@echo "make setup   install paperlode with everything for development and benchmarks into $(VENV)"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The CPU build of torch first: any later requirement would pull gigabytes of CUDA.
+$(VENV)/.paperlode: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.paperlode
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.development
+
+demo: $(VENV)/.paperlode
+	$(BIN)/paperlode ingest samples/archive --index $(DEMO)
+	$(BIN)/paperlode search "termination for convenience notice period" --index $(DEMO) --limit 3
+	$(BIN)/paperlode search "net revenue by segment" --index $(DEMO) --limit 3
+	$(BIN)/paperlode search "营业收入" --index $(DEMO) --limit 3
+	$(BIN)/paperlode ask "$(QUESTION)" --index $(DEMO) --picture $(DEMO)/answer.png
+	@echo "The page with its box: $(DEMO)/answer.png"
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+test: lint types
+	$(BIN)/python -m pytest -q --durations=10
+	$(MAKE) wheel
+
+# The artefact itself: built, installed alone, and asked for its help, its types and its health, away from the sources.
+wheel: setup
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -m pip install --quiet --no-deps --target build/site dist/paperlode-*.whl
+	cd build && PYTHONPATH=site ../$(BIN)/python -m paperlode --help > help.txt
+	cd build && PYTHONPATH=site ../$(BIN)/python -c "import paperlode.ingest, pathlib; p = pathlib.Path(paperlode.ingest.__file__); assert 'site' in str(p), p; assert (p.parent / 'py.typed').exists()"
+
+samples: setup
+	$(BIN)/python samples/make_samples.py
+
+clean:
+	rm -rf $(VENV) build dist $(DEMO)
