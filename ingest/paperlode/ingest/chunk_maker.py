@@ -154,7 +154,7 @@ class Maker:
         text, names = joined_text(pieces), tuple(h.text for h in path)
         self._ordinal += 1
         return Chunk(
-            id=str(uuid.UUID(bytes=hashlib.sha256("\x1f".join(made_of).encode()).digest()[:16], version=8)),
+            id=str(uuid.UUID(bytes=hashlib.sha256("\x1f".join(made_of).encode()).digest()[:16], version=5)),
             document=self._document,
             ordinal=self._ordinal - 1,
             text=text,

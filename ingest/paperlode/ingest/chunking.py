@@ -33,6 +33,8 @@ __all__ = ["CHUNKER_VERSION", "ChunkOptions", "TokenCounter", "chunk"]
 
 LEAST_TOKENS = 16
 """A smaller limit leaves no room for a heading and a word."""
+LONGEST_REMARK = 32
+"""Tokens of a paragraph right under a table (``See accompanying notes``, ``(1) Unaudited.``) that goes with its last part."""
 LONGEST_HEADING = 300
 """Characters of a heading that are kept in the heading paths of the chunks under it."""
 TABLE_TEXT_DIFFERS = "table_text_differs"
@@ -101,9 +103,14 @@ class _Chunker:
         self._path: Path = ()
         self._open: list[Piece] = []
         self._used = 0
+        self._last: tuple[list[Piece], TableFrame] | None = None  # the last rows of the table just passed
 
     def run(self, blocks: Iterable[Block]) -> Iterator[Chunk]:
         for group in groups(blocks):
+            if self._last is not None:
+                if self._remark(group):
+                    continue
+                yield from self._pass_table()
             if self._open and group.block.layer is not self._open[-1].block.layer:
                 yield from self._leave(self._take(len(self._open)))
             if group.anchor is not None and not _in_flow(group):
@@ -114,7 +121,32 @@ class _Chunker:
                     yield from self._heading(index, block)
                 else:
                     yield from self._paragraph(index, block)
+        yield from self._pass_table()
         yield from self._leave(self._take(len(self._open)))
+
+    def _remark(self, group: Group) -> bool:
+        """Puts a short remark right under a table with the table's last rows, when it fits."""
+        assert self._last is not None
+        pieces, frame = self._last
+        block, (index, _) = group.block, group.items[0]
+        text = block.text.strip()
+        if group.anchor is not None or block.kind is not Kind.TEXT or block.layer is not pieces[-1].block.layer:
+            return False
+        if len(text) > 8 * LONGEST_REMARK or text.endswith((":", "：")):
+            return False
+        tokens = self._sizer.size(text)
+        path = self._under(block)
+        used = sum(p.tokens + self._sizer.newline for p in pieces) + frame.later_context()
+        if tokens > LONGEST_REMARK or used + tokens + self._sizer.newline > self._room(path):
+            return False
+        pieces += paragraph_pieces(index, block, path, self._sizer, whole=tokens, most=tokens)
+        return True
+
+    def _pass_table(self) -> Iterator[Chunk]:
+        if self._last is not None:
+            pieces, frame = self._last
+            self._last = None
+            yield from self._maker.make(pieces, frame)
 
     def _under(self, block: Block) -> Path:
         return () if block.layer is Layer.FURNITURE else self._path
@@ -221,8 +253,15 @@ class _Chunker:
             later, first, pieces = max(8, room // 2), room, whole
             if table is not None:
                 pieces = [replace(p, flags=(*p.flags, TABLE_TEXT_DIFFERS)) for p in pieces]
-        for run in pack([*heads, *pieces], first=first, later=later, newline=newline):
-            yield from self._maker.make(run, frame)
+        runs = pack([*heads, *pieces], first=first, later=later, newline=newline)
+        waiting = next(runs)
+        for run in runs:
+            yield from self._maker.make(waiting, frame)
+            waiting = run
+        if isinstance(frame, TableFrame):
+            self._last = (waiting, frame)
+        else:
+            yield from self._maker.make(waiting, frame)
 
     def _lead_in(self) -> str:
         """The last sentence of the open text, when it announces a table and is short."""

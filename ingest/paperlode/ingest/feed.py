@@ -16,7 +16,6 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.document import PageFailure, ParsedPage
@@ -33,6 +32,7 @@ from paperlode.ingest.sources import check_unchanged, discover, open_source, sta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from paperlode.ingest.document import Source
     from paperlode.ingest.ledger import Ledger, Recipe
@@ -337,12 +337,18 @@ def ends_run(error: PaperlodeError) -> bool:
     return isinstance(error, ArchiveError | ModelError | MissingExtra)
 
 
-def internal_error(path: str, exc: Exception) -> SourceError:
+def storage_full(exc: BaseException) -> StorageFull | None:
+    """The error of ours, if ``exc`` (from the system or a library) says that the disk is full."""
+    full = isinstance(exc, OSError) and exc.errno in {errno.ENOSPC, errno.EDQUOT}
+    if full or "no space left" in str(exc).lower():
+        return StorageFull(f"There is no room left on the disk: {exc}.", hint="Free some space, then run again.")
+    return None
+
+
+def internal_error(path: str, exc: Exception) -> PaperlodeError:
     """An error of ours, as the failure of the document where it was met; its traceback goes to the log."""
-    if isinstance(exc, OSError) and exc.errno in {errno.ENOSPC, errno.EDQUOT}:
-        raise StorageFull(
-            f"There is no room left on the disk: {exc}.", hint="Free some space, then run again."
-        ) from exc
+    if full := storage_full(exc):
+        return full
     log.error("unexpected error in %s", path, exc_info=exc)
     return SourceError(
         f"{path!r} could not be taken because of a bug in paperlode: {type(exc).__name__}: {exc}.",

@@ -1,7 +1,9 @@
 """Running headers, footers and page numbers that a parser left among the body: recognised because they repeat.
 
 A short block in the top or bottom margin is furniture when a page at most two away (so that left and right pages may
-differ) has the same text at the same height, digits aside. Text is never dropped: only kind and layer change.
+differ) has the same text at the same height, digits aside. A bare number that is the first or last thing on its page is
+its number when a page near it ends or begins with the number that follows from it, at whatever height. Text is never
+dropped: only kind and layer change.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.document import Block, Kind, Layer, ParsedPage
+from paperlode.ingest.table_headers import is_units_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,6 +38,9 @@ CONTINUED = re.compile(
 _NUMBER = re.compile(
     r"[\s\-–—|]*(?:(?:page|p\.)\s*)?(?:#|[ivxlc]+)(?:\s*(?:of|/)\s*#)?[\s\-–—|]*|第\s*#\s*页(?:\s*[,，/]?\s*共\s*#\s*页)?",
     re.IGNORECASE,
+)
+_BARE = re.compile(
+    r"(?:[-–—|]\s*)?(?:(?:page|p\.)\s*)?(\d{1,4})(?:\s*(?:of|/)\s*\d{1,4})?(?:\s*[-–—|])?", re.IGNORECASE
 )
 _LAYERS = {
     Kind.PAGE_HEADER: Layer.FURNITURE,
@@ -82,6 +88,8 @@ def _marks(page: ParsedPage) -> list[_Mark]:
     for i, b in enumerate(page.blocks):
         if b.layer is not Layer.BODY or b.kind not in _CANDIDATES or not b.regions or len(b.text) > LONGEST:
             continue
+        if is_units_line(b.text):
+            continue
         box = b.regions[0].box
         if box.y1 > page.height * MARGIN and box.y0 < page.height * (1 - MARGIN):
             continue
@@ -91,10 +99,21 @@ def _marks(page: ParsedPage) -> list[_Mark]:
     return out
 
 
+def _edge_numbers(page: ParsedPage) -> list[tuple[int, int]]:
+    """Index and value of the bare numbers that begin or end the page's body, furniture already known left aside."""
+    body = [i for i, b in enumerate(page.blocks) if b.layer is Layer.BODY and b.kind not in _LAYERS]
+    ends = dict.fromkeys(i for i in (*body[:1], *body[-1:]) if page.blocks[i].kind in _CANDIDATES)
+    found = ((i, _BARE.fullmatch(page.blocks[i].text.strip())) for i in ends)
+    return [(i, int(m.group(1))) for i, m in found if m]
+
+
 def _marked(window: deque[tuple[ParsedPage, list[_Mark]]], at: int) -> ParsedPage:
     page, marks = window[at]
     near = [(p.page, ms) for i, (p, ms) in enumerate(window) if i != at and abs(p.page - page.page) <= REACH]
     blocks = list(page.blocks)
+    for i, n in _edge_numbers(page):
+        if any(o - p.page == n - page.page for p, _ in window if p is not page for _, o in _edge_numbers(p)):
+            blocks[i] = replace(blocks[i], kind=Kind.PAGE_NUMBER, layer=Layer.FURNITURE, level=None)
     for m in marks:
         # the first of a run of equal headings opens the section; only its repetitions are furniture
         pages = [(n, ms) for n, ms in near if not m.heading or n < page.page]

@@ -31,6 +31,7 @@ _STYLES: tuple[tuple[int, re.Pattern[str]], ...] = (
     (70, re.compile(r"[(（](?:[a-z]|[ivx]+|\d{1,2})[)）]")),
 )
 _NUMBERED = re.compile(r"(?:section\s+|§\s*)?(\d{1,3}(?:\.\d{1,3}){0,5})\.?(?=[\s、：:]|$|[^\x00-\x7f])", re.IGNORECASE)
+_ASIDE = re.compile(r"[(（][^()（）]*[)）]")
 _CAPITALS = 35
 _NUMBERS = 40
 _PLAIN = 60
@@ -85,5 +86,5 @@ def _style(text: str) -> tuple[int, tuple[str, ...]]:
         if number[-1] in {"0", "00"}:  # 2.0 opens chapter 2, as 2 does
             number = number[:-1] or number
         return _NUMBERS + len(number), number
-    letters = [c for c in text if c.isalpha()]
-    return (_CAPITALS if letters and text.upper() == text and text.lower() != text else _PLAIN), ()
+    bare = _ASIDE.sub("", text)
+    return (_CAPITALS if bare.upper() == bare and bare.lower() != bare else _PLAIN), ()

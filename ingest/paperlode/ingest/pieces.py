@@ -172,7 +172,7 @@ def halves(piece: Piece, sizer: Sizer) -> list[Piece]:
 
 
 def joined_text(pieces: Sequence[Piece]) -> str:
-    """The pieces' own text: neighbours in one block keep what stands between them, blocks stand on lines of their own."""
+    """The pieces' own text: neighbours in one block keep what stands between them, each block on its own line."""
     out: list[str] = []
     last: Piece | None = None
     for p in pieces:

@@ -34,6 +34,15 @@ _UNITS = re.compile(
     r"|(?:金额)?(?:单位|单位名称|货币单位|币种)\s*[:：].{0,40}|.{0,8}(?:百万|千|万|亿)?(?:元|美元|港元|港币|人民币))",
     re.IGNORECASE | re.DOTALL,
 )
+_FIGURES = re.compile(r"\d(?<!000)(?!00|0\b)")
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
+    r"nov(?:ember)?|dec(?:ember)?)\.?"
+)
+_DATE = re.compile(
+    rf"{_MONTH}\s*\d{{1,2}}\b,?|\b\d{{1,2}}\s+{_MONTH}(?!\w)|\b(?:19|20)\d\d\b|\d{{1,2}}月(?:\d{{1,2}}日)?",
+    re.IGNORECASE,
+)
 _YEAR = re.compile(
     r"(?:fy|cy|fiscal(?: year)?|[1-4]q|q[1-4]|h[12])?\s*['’]?(?:(?:19|20)\d\d)(?:\s*[-–/]\s*(?:19|20)?\d\d)?"
     r"\s*(?:年度?|e|a|f|财年)?(?:\s*[(（]?[\da-z*†‡]{1,2}[)）])?[*†‡]?(?:\s*(?:\$|%|€|£))?",
@@ -75,7 +84,7 @@ def is_units_line(text: str) -> bool:
     """Whether the text only says what the figures mean: ``(In millions, except per share data)``, ``单位：元``."""
     t = " ".join(text.split()).strip()
     bare = t.strip("()（）[]【】 .:：")
-    if not bare or len(t) > 140 or (t.endswith((".", "。")) and not t.startswith(("(", "（"))):
+    if not bare or _FIGURES.search(bare) or len(t) > 140 or (t.endswith((".", "。")) and not t.startswith(("(", "（"))):
         return False
     wrapped = t[0] in "(（[【" and t.rstrip(":：.")[-1] in ")）]】"
     return bool(_UNITS.fullmatch(bare)) and (wrapped or len(bare.split()) <= 8)
@@ -100,6 +109,8 @@ def infer_header_rows(table: Table) -> int:
     count, years, named = 0, False, False
     for r, cells in enumerate(rows):
         kinds = {_kind(c.text) for c in cells if c.col > 0 and c.text.strip()}
+        if "data" in kinds and _is_date(cells):
+            kinds = {"name"}
         if "data" in kinds or (kinds == {"year"} and years and _label(cells)):
             break
         if r >= MAX_HEADER_ROWS:
@@ -132,6 +143,12 @@ def _label(cells: Sequence[Cell]) -> bool:
     return any(c.col == 0 and c.text.strip() and not is_units_line(c.text) for c in cells)
 
 
+def _is_date(cells: Sequence[Cell]) -> bool:
+    """Whether the row is a date that was parted: ``Year ended December | 31,``."""
+    text = " ".join(" ".join(c.text.split()) for c in cells)
+    return bool(re.search(_MONTH, text, re.IGNORECASE)) and not re.search(r"\d", _DATE.sub(" ", text))
+
+
 def _only_units(cells: Sequence[Cell]) -> bool:
     filled = [c for c in cells if c.text.strip()]
     return bool(filled) and all(is_units_line(c.text) for c in filled)
@@ -150,8 +167,6 @@ def _kind(text: str) -> str:
     t = " ".join(text.split())
     if _YEAR.fullmatch(t):
         return "year"
-    if is_units_line(t):
-        return "name"
     if _NOTHING.fullmatch(t) or _NUMBER.fullmatch(t):
         return "data"
     return "name"

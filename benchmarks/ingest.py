@@ -1,0 +1,63 @@
+"""From files to searchable: pages a second, peak memory of all processes, and where the time goes.
+
+    python benchmarks/ingest.py --pdfs DIR [--docs FILE] [--work DIR] [--limit-mb 2048]
+
+The last line is JSON: ``pages``, ``failed_pages``, ``unaccounted`` (pages neither parsed nor failed: must be 0), ``chunks``,
+``longest_chunk_tokens``, ``pages_per_s``, ``peak_mb`` (proportional set size summed over all processes), ``peak_rss_mb``,
+``seconds`` by stage. ``--docs`` is a JSON list of file names without ``.pdf`` to restrict to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import ingest, peak_memory
+
+from paperlode.api.archive import Archive
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--pdfs", type=Path, required=True, action="append")
+    ap.add_argument("--docs", type=Path)
+    ap.add_argument("--work", type=Path, help="keep the index here (default: a temporary folder)")
+    a = ap.parse_args()
+    files = sorted(f for d in a.pdfs for f in d.glob("*.pdf"))
+    if a.docs:
+        names = set(json.loads(a.docs.read_text(encoding="utf-8")))
+        files = [f for f in files if f.stem in names]
+    if not files:
+        sys.exit(f"{a.pdfs}: no PDFs")
+    with tempfile.TemporaryDirectory() as scratch, peak_memory() as peak:
+        where = a.work or Path(scratch) / "index"
+        start = time.perf_counter()
+        with Archive.open_or_create(where) as archive:
+            report = ingest(archive, [str(f) for f in files])
+            seconds = time.perf_counter() - start
+            expected = sum(d.page_count for d in archive.documents())
+            longest = max((c.tokens for d in archive.documents() for c in archive.chunks(d.digest)), default=0)
+    pages = report.pages_parsed + report.pages_kept
+    result = {
+        "documents": len(report.ingested),
+        "failed_documents": [p.path for p in report.failed],
+        "pages": pages,
+        "failed_pages": len(report.page_problems),
+        "unaccounted": expected - pages,
+        "chunks": report.chunks,
+        "longest_chunk_tokens": longest,
+        "wall_s": round(seconds, 1),
+        "pages_per_s": round(pages / seconds, 2),
+        "peak_mb": round(peak.pss_mb),
+        "peak_rss_mb": round(peak.rss_mb),
+        "seconds": {k: round(v, 1) for k, v in report.seconds.items()},
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

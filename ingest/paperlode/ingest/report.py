@@ -1,0 +1,187 @@
+"""What a run says of itself: how far it is, and what it did."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from paperlode.ingest.errors import SourceError
+from paperlode.ingest.sources import discover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from paperlode.ingest.document import Source
+    from paperlode.ingest.errors import StorageFull
+
+__all__ = ["IngestedDocument", "Meter", "PageProblem", "Progress", "RunReport", "SourceProblem"]
+
+_PROGRESS_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        document: name of the one under way; ``page`` of its ``pages`` are through.
+        documents_done, documents_failed: files through (those skipped count as done), of ``documents_total`` found.
+        pages_done: pages through; ``pages_kept`` of them had been parsed by an earlier run.
+        pages_failed: of ``pages_done``.
+        pages_expected: of the whole run: counted for documents opened so far, extrapolated by file size for the others.
+    """
+
+    document: str
+    page: int
+    pages: int
+    documents_done: int
+    documents_failed: int
+    documents_total: int
+    pages_done: int
+    pages_kept: int
+    pages_failed: int
+    pages_expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class IngestedDocument:
+    """A document that became searchable in this run."""
+
+    path: str
+    digest: str
+    pages: int
+    failed_pages: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceProblem:
+    """A file that could not be taken."""
+
+    path: str
+    code: str
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageProblem:
+    """A page (0-based) that could not be parsed; its document went on."""
+
+    path: str
+    page: int
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run did.
+
+    Attributes:
+        ingested: documents that became searchable. skipped: files whose content was searchable already.
+        failed: files that could not be taken.
+        pages_parsed: in this run; pages_kept: taken over from an earlier one.
+        page_problems: pages that could not be parsed, of ingested documents and of failed ones.
+        chunks: made searchable.
+        seconds: wall seconds a stage of the indexing side (``parse wait``: waiting for pages); total: of the run.
+        stopped: why the run ended before its end (a full disk); what was done until then is kept.
+    """
+
+    ingested: list[IngestedDocument] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: list[SourceProblem] = field(default_factory=list)
+    page_problems: list[PageProblem] = field(default_factory=list)
+    pages_parsed: int = 0
+    pages_kept: int = 0
+    chunks: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    total: float = 0.0
+    stopped: StorageFull | None = None
+
+
+class Meter:
+    """Counts for ``Progress``, and shows it at most ten times a second.
+
+    Args:
+        paths: as given to the run; looked through once beforehand for their number and size, if there is a ``show``.
+        show: takes the progress.
+    """
+
+    def __init__(self, paths: Iterable[str | Path], show: Callable[[Progress], None] | None) -> None:
+        self._show = show
+        self._last = 0.0
+        self._name = ""
+        self._page = self._pages = 0
+        self._done = self._failed = self._total = 0
+        self._pages_done = self._pages_kept = self._pages_failed = 0
+        self._pages_known = 0
+        self._bytes_known = self._bytes_left = 0
+        if show:
+            for item in discover(paths):
+                self._total += 1
+                self._bytes_left += _size(item)
+
+    def opened(self, source: Source, pages: int) -> None:
+        """A document is under way."""
+        self._name, self._page, self._pages = source.name, 0, pages
+        self._pages_known += pages
+        self._bytes_known += source.size
+        self._bytes_left -= source.size
+        self.show()
+
+    def page(self, *, kept: bool, failed: bool) -> None:
+        """One of its pages is through."""
+        self._page += 1
+        self._pages_done += 1
+        self._pages_kept += kept
+        self._pages_failed += failed
+        self.show()
+
+    def closed(self, *, failed: bool) -> None:
+        """It is through, or has failed."""
+        self._pages_known -= self._pages - self._page
+        self._failed += failed
+        self._done += not failed
+        self.show()
+
+    def passed(self, path: Path, *, failed: bool) -> None:
+        """A file was through without being opened: done before, or not to be taken."""
+        self._failed += failed
+        self._done += not failed
+        self._bytes_left -= _size(path)
+        self.show()
+
+    def show(self, *, last: bool = False) -> None:
+        """Show the progress, if it is time."""
+        now = time.monotonic()
+        if self._show is None or (not last and now - self._last < _PROGRESS_SECONDS):
+            return
+        self._last = now
+        density = self._pages_known / self._bytes_known if self._bytes_known else 0.0
+        ahead = 0 if last else round(max(0, self._bytes_left) * density)
+        self._show(
+            Progress(
+                document=self._name,
+                page=self._page,
+                pages=self._pages,
+                documents_done=self._done,
+                documents_failed=self._failed,
+                documents_total=max(self._total, self._done + self._failed),
+                pages_done=self._pages_done,
+                pages_kept=self._pages_kept,
+                pages_failed=self._pages_failed,
+                pages_expected=self._pages_known + ahead,
+            )
+        )
+
+
+def _size(item: Path | SourceError) -> int:
+    if isinstance(item, SourceError):
+        return 0
+    try:
+        return item.stat().st_size
+    except OSError:
+        return 0
