@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 from common import ingest, peak_memory
-
 from paperlode.api.archive import Archive
 
 

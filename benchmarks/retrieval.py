@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from common import ingest, peak_memory
-
 from paperlode.api.archive import Archive
+
 from paperlode.retrieval.index import Filter
 
 

@@ -407,7 +407,7 @@ def embedded_text(heading_path: tuple[str, ...], context: str, text: str) -> str
 
 @lru_cache
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter  # noqa: PLC0415  imported where used: the command line must start fast
+    from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
 
@@ -427,7 +427,7 @@ def from_json(kind: type[T], data: str | bytes) -> T:
     """
     value: T = _adapter(kind).validate_json(data)
     if isinstance(value, ParsedDocument) and value.schema_version != SCHEMA_VERSION:
-        from paperlode.ingest.errors import SchemaMismatch  # noqa: PLC0415
+        from paperlode.ingest.errors import SchemaMismatch
 
         raise SchemaMismatch(
             f"The document JSON has schema version {value.schema_version}, this paperlode reads {SCHEMA_VERSION}.",

@@ -1,32 +1,32 @@
 """Everything paperlode raises on purpose, in one tree.
 
-    PaperlodeError                  what happened, to which file and page, and what to do next
-    ├── SourceError                 one file cannot be taken; the run goes on
-    │   ├── SourceNotFound          no such file or folder, or no documents in it
-    │   ├── SourceUnreadable        permissions, I/O error
-    │   ├── SourceEmpty             zero bytes, or zero pages
-    │   ├── SourceUnsupported       neither a PDF nor a picture we read (judged by its bytes, not its name)
-    │   ├── SourceEncrypted         needs a password, or the one given is wrong
-    │   ├── SourceCorrupt           the file's structure cannot be opened at all
-    │   └── SourceChanged           its bytes changed while it was read
-    ├── PageError                   one page failed; recorded as a value, the document goes on
-    │   ├── PageUnreadable          the page's own content is broken
-    │   ├── PageTooLarge            more pixels or points than the limit
-    │   ├── PageTimeout             over its time limit; its worker was ended
-    │   ├── PageOutOfMemory         over its memory limit
-    │   └── PageCrashed             its worker process died
-    ├── ArchiveError                the index directory
-    │   ├── ArchiveNotFound         nothing there
-    │   ├── ArchiveLocked           another process holds it
-    │   ├── ArchiveCorrupt          its files do not open
-    │   ├── SchemaMismatch          written by another version or with another model
-    │   ├── DocumentNotFound        no such document, page or hit in it
-    │   └── StorageFull             no room to write
-    ├── ModelError                  an embedding model
-    │   ├── ModelUnknown            no such name
-    │   └── ModelChecksumMismatch   the weights are not the published ones
-    ├── MissingExtra                an optional package is not installed; the message names the pip command
-    └── InvalidRequest              an option, a question or a filter that makes no sense
+PaperlodeError                  what happened, to which file and page, and what to do next
+├── SourceError                 one file cannot be taken; the run goes on
+│   ├── SourceNotFound          no such file or folder, or no documents in it
+│   ├── SourceUnreadable        permissions, I/O error
+│   ├── SourceEmpty             zero bytes, or zero pages
+│   ├── SourceUnsupported       neither a PDF nor a picture we read (judged by its bytes, not its name)
+│   ├── SourceEncrypted         needs a password, or the one given is wrong
+│   ├── SourceCorrupt           the file's structure cannot be opened at all
+│   └── SourceChanged           its bytes changed while it was read
+├── PageError                   one page failed; recorded as a value, the document goes on
+│   ├── PageUnreadable          the page's own content is broken
+│   ├── PageTooLarge            more pixels or points than the limit
+│   ├── PageTimeout             over its time limit; its worker was ended
+│   ├── PageOutOfMemory         over its memory limit
+│   └── PageCrashed             its worker process died
+├── ArchiveError                the index directory
+│   ├── ArchiveNotFound         nothing there
+│   ├── ArchiveLocked           another process holds it
+│   ├── ArchiveCorrupt          its files do not open
+│   ├── SchemaMismatch          written by another version or with another model
+│   ├── DocumentNotFound        no such document, page or hit in it
+│   └── StorageFull             no room to write
+├── ModelError                  an embedding model
+│   ├── ModelUnknown            no such name
+│   └── ModelChecksumMismatch   the weights are not the published ones
+├── MissingExtra                an optional package is not installed; the message names the pip command
+└── InvalidRequest              an option, a question or a filter that makes no sense
 """
 
 from __future__ import annotations

@@ -318,10 +318,11 @@ class Ledger:
                 held.setdefault(digest, []).append(path)
         return [_record(row, tuple(held.get(row.digest, ()))) for row in rows]
 
-    def staging(self) -> list[str]:
-        """Digests of documents that were being staged when a run ended without cleaning up."""
+    def staging(self) -> dict[str, str]:
+        """Documents that were being staged when a run ended without cleaning up: digest -> status."""
+        query = sa.select(documents.c.digest, documents.c.status).where(documents.c.staging)
         with self._work() as db:
-            return list(db.scalars(sa.select(documents.c.digest).where(documents.c.staging)))
+            return {digest: status for digest, status in db.execute(query)}
 
     def orphans(self) -> list[str]:
         """Digests of searchable documents that no file holds any more (its path holds another content now)."""

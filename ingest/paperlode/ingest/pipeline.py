@@ -148,9 +148,15 @@ def run(
 
 
 def recover(sink: Sink, ledger: Ledger) -> None:
-    """Clear away what a crashed run left: staged chunks, and documents that no file holds any more."""
-    for digest in ledger.staging():
-        sink.discard(digest)
+    """Clear away what a crashed run left: staged chunks, and documents that no file holds any more.
+
+    A document that never was finished is removed altogether: the crash may have come in the middle of its commit.
+    """
+    for digest, status in ledger.staging().items():
+        if status == "indexed":
+            sink.discard(digest)
+        else:
+            sink.remove(digest)
         ledger.leave(digest)
     for digest in ledger.orphans():
         sink.remove(digest)

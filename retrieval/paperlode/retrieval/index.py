@@ -96,25 +96,23 @@ class Filter:
 class HybridQuery:
     """One question to an index: up to ``limit`` best chunks by each of the two vectors, either of which may be missing.
 
-    ``dense`` has shape ``(dimensions,)``. The lexical vector is also compared with whole pages.
+    ``dense`` has shape ``(dimensions,)``. The lexical vector is also compared with the pages' vectors.
     """
 
     dense: NDArray[np.float32] | None
     sparse: SparseVector | None
     limit: int
-    filter: Filter = Filter()  # noqa: RUF009  frozen
+    filter: Filter = Filter()
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate: where it stands and how well it fits, None where it was not among the best of that vector.
+    """A candidate and how well it fits, None where it was not among the best by that vector.
 
-    ``dense`` is a cosine, ``lexical`` the chunk's BM25, ``page`` the best BM25 of a whole page it stands on.
+    ``dense`` is a cosine, ``lexical`` the chunk's BM25, ``page`` the BM25 of the page it starts on.
     """
 
     id: str
-    document: str
-    pages: tuple[int, ...]
     dense: float | None
     lexical: float | None
     page: float | None
@@ -141,17 +139,25 @@ class Index(Protocol):
     them: staging a chunk that is there changes nothing. One process at a time; methods may be called from any thread.
     """
 
-    def stage(self, chunks: Sequence[Chunk], dense: NDArray[np.float32], sparse: Sequence[SparseVector]) -> None:
-        """Stores chunks with their vectors, ``dense`` of shape ``(n, dimensions)``; not searchable yet.
+    def stage(
+        self,
+        chunks: Sequence[Chunk],
+        dense: NDArray[np.float32],
+        sparse: Sequence[SparseVector],
+        pages: Sequence[SparseVector] | None = None,
+    ) -> None:
+        """Stores chunks with their vectors; not searchable yet.
+
+        Args:
+            chunks: of any documents.
+            dense: shape ``(len(chunks), dimensions)``.
+            sparse: each chunk's own terms.
+            pages: for each chunk the terms of the page it starts on, which help to rank it.
 
         Raises:
             StorageFull: no room; what was staged before is still there.
             SchemaMismatch: vectors of another length than the index has.
         """
-        ...
-
-    def stage_pages(self, document: str, pages: Mapping[int, SparseVector]) -> None:
-        """Stores the lexical vectors of whole pages, which help to rank their chunks; not searchable yet."""
         ...
 
     def publish(self, document: str) -> None:
@@ -168,6 +174,10 @@ class Index(Protocol):
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
         """The published chunks with these ids, in the order asked; unknown ids are left out."""
+        ...
+
+    def locate(self, ids: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Document and pages of every published chunk among ``ids``; cheaper than ``get``."""
         ...
 
     def passages(self, windows: Sequence[tuple[str, int, int]]) -> list[Passage]:

@@ -15,7 +15,6 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -40,14 +39,7 @@ _TOKEN = re.compile(
     r"|[^\W_]+"  # words, also q4, fy2022, 10k
 )
 _STOP_WORDS = frozenset(
-    (
-        "a about above after again all also am an and any are as at be because been before being below between both but by "
-        "can could did do does doing down during each few for from further had has have having he her here hers him his "
-        "how i if in into is it its itself just me more most my no nor not of off on once only or other our out over own "
-        "per same shall she should so some such than that the their them then there these they this those through to too "
-        "under until up us very was we were what when where which while who whom why will with would you your "
-        "的 了 和 是 在 与 及 或 等 为 于 对 中 其 之 以 由 从 到 而 并 被 将 这 那 该 也 都 有 吗 呢 什么 多少 哪些 如何 请问"
-    ).split()
+    ["a", "about", "above", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but", "by", "can", "could", "did", "do", "does", "doing", "down", "during", "each", "few", "for", "from", "further", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "itself", "just", "me", "more", "most", "my", "no", "nor", "not", "of", "off", "on", "once", "only", "or", "other", "our", "out", "over", "own", "per", "same", "shall", "she", "should", "so", "some", "such", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "us", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "why", "will", "with", "would", "you", "your", "的", "了", "和", "是", "在", "与", "及", "或", "等", "为", "于", "对", "中", "其", "之", "以", "由", "从", "到", "而", "并", "被", "将", "这", "那", "该", "也", "都", "有", "吗", "呢", "什么", "多少", "哪些", "如何", "请问"]
 )
 
 

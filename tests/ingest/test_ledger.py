@@ -1,0 +1,235 @@
+"""What the ledger remembers, and how it fails."""
+
+import sqlite3
+import threading
+
+import pytest
+
+from paperlode.ingest.document import Block, Box, Kind, PageBox, PageFailure, ParsedPage, Source
+from paperlode.ingest.errors import (
+    ArchiveCorrupt,
+    DocumentNotFound,
+    InvalidRequest,
+    SchemaMismatch,
+    SourceCorrupt,
+    StorageFull,
+)
+from paperlode.ingest.ledger import Ledger, Recipe
+from paperlode.ingest.sources import Stamp
+
+RECIPE = Recipe("fake-1", "chunker-1", "embedder-1")
+STAMP = Stamp(1_000_000_000, 9, 7)
+
+
+def source(name="a.pdf", digest="a" * 64, folder="/docs"):
+    return Source(f"{folder}/{name}", name, "application/pdf", digest, 9)
+
+
+def page(number, *, failure=None):
+    block = Block(Kind.TEXT, f"page {number} 第", (PageBox(number, Box(1, 2, 3.25, 4)),))
+    return ParsedPage(number, 612, 792, "fake-1", () if failure else (block,), failure=failure)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    yield ledger
+    ledger.close()
+
+
+def test_pages_come_back_as_they_were_in_order(ledger):
+    """A saved page equals the page read back; order is by page number, whatever the order of saving."""
+    ledger.begin(source(), 200, RECIPE)
+    pages = [page(n) for n in range(200)]
+    ledger.save_pages("a" * 64, "fake-1", pages[100:])
+    for p in pages[:100]:
+        ledger.save_page("a" * 64, "fake-1", p)
+    assert list(ledger.pages("a" * 64, "fake-1")) == pages
+    assert list(ledger.pages("a" * 64, "fake-1", start=70, stop=140)) == pages[70:140]
+    assert ledger.done_pages("a" * 64, "fake-1") == set(range(200))
+    assert ledger.done_pages("a" * 64, "fake-2") == set()
+
+
+def test_a_failed_page_is_kept_with_its_reason(ledger):
+    """Failed pages are accounted for, and can be told from those that were parsed."""
+    ledger.begin(source(), 2, RECIPE)
+    ledger.save_pages("a" * 64, "fake-1", [page(0), page(1, failure=PageFailure("page_timeout", "late"))])
+    assert ledger.done_pages("a" * 64, "fake-1") == {0, 1}
+    assert ledger.done_pages("a" * 64, "fake-1", whole=True) == {0}
+    (failed,) = ledger.failed_pages("a" * 64, "fake-1")
+    assert (failed.page, failed.code, failed.message) == (1, "page_timeout", "late")
+    ledger.finish(source(), RECIPE, STAMP, chunks=1)
+    assert ledger.is_done("a" * 64, RECIPE)
+    assert not ledger.is_done("a" * 64, RECIPE, whole=True)
+
+
+def test_done_means_finished_with_the_same_recipe(ledger):
+    """A document begun is not done; one finished is, for the recipe it was made with only."""
+    ledger.begin(source(), 1, RECIPE)
+    assert not ledger.is_done("a" * 64, RECIPE)
+    assert ledger.staging() == {"a" * 64: "pending"}
+    ledger.finish(source(), RECIPE, STAMP, chunks=3)
+    assert ledger.is_done("a" * 64, RECIPE)
+    assert not ledger.is_done("a" * 64, Recipe("fake-1", "chunker-2", "embedder-1"))
+    assert ledger.staging() == {}
+
+
+def test_a_new_version_under_way_leaves_the_record_of_the_searchable_one(ledger):
+    """Until the new version is finished, and if it fails, the old one stays recorded as indexed."""
+    ledger.begin(source(), 1, RECIPE)
+    ledger.finish(source(), RECIPE, STAMP, chunks=3)
+    ledger.begin(source(), 1, Recipe("fake-2", "chunker-1", "embedder-1"))
+    ledger.fail("/docs/a.pdf", SourceCorrupt("broken"), digest="a" * 64)
+    (record,) = ledger.documents()
+    assert (record.status, record.recipe, record.chunks) == ("indexed", RECIPE, 3)
+
+
+def test_pages_of_other_parsers_go_when_a_document_is_finished(ledger):
+    """The ledger keeps one set of pages a finished document."""
+    ledger.begin(source(), 1, RECIPE)
+    ledger.save_page("a" * 64, "fake-0", page(0))
+    ledger.save_page("a" * 64, "fake-1", page(0))
+    ledger.finish(source(), RECIPE, STAMP, chunks=1)
+    assert ledger.done_pages("a" * 64, "fake-0") == set()
+    assert ledger.done_pages("a" * 64, "fake-1") == {0}
+
+
+def test_an_unchanged_stamp_knows_its_digest(ledger):
+    """An old file with the same stamp need not be read; one with another stamp, or touched just now, must."""
+    import time
+
+    ledger.begin(source(), 1, RECIPE)
+    ledger.finish(source(), RECIPE, STAMP, chunks=1)
+    assert ledger.known("/docs/a.pdf", STAMP) == "a" * 64
+    assert ledger.known("/docs/a.pdf", STAMP._replace(size=8)) is None
+    now = STAMP._replace(mtime_ns=time.time_ns())
+    ledger.add_path("/docs/a.pdf", "a" * 64, now)
+    assert ledger.known("/docs/a.pdf", now) is None
+
+
+def test_documents_are_found_by_every_name(ledger):
+    """Digest, its prefix, path, file name and stem lead to the document; ambiguity and absence are clear errors."""
+    ledger.begin(source("report.v2.pdf", "abcdef" + "0" * 58), 1, RECIPE)
+    ledger.finish(source("report.v2.pdf", "abcdef" + "0" * 58), RECIPE, STAMP, chunks=1)
+    for ref in ("abcdef" + "0" * 58, "abcdef", "/docs/report.v2.pdf", "report.v2.pdf", "report.v2"):
+        assert ledger.document(ref).digest.startswith("abcdef")
+    for ref in ("abcde", "report", "%", ""):
+        with pytest.raises(DocumentNotFound):
+            ledger.document(ref)
+    ledger.begin(source("report.v2.pdf", "abcdef" + "1" * 58, folder="/other"), 1, RECIPE)
+    with pytest.raises(InvalidRequest, match="2 documents"):
+        ledger.document("report.v2.pdf")
+
+
+def test_failures_are_kept_until_the_file_is_taken(ledger, tmp_path):
+    """A failure shows until the file succeeds or is gone."""
+    ledger.fail(str(tmp_path / "b.pdf"), SourceCorrupt("b is broken.", hint="Get it again."))
+    (failure,) = ledger.failures()
+    assert (failure.code, failure.what, failure.hint) == ("source_corrupt", "b is broken.", "Get it again.")
+    (tmp_path / "b.pdf").touch()
+    ledger.prune_failures()
+    assert ledger.counts().failures == 1
+    ledger.add_path(str(tmp_path / "b.pdf"), "b" * 64, STAMP)
+    assert ledger.counts().failures == 0
+    ledger.fail(str(tmp_path / "gone.pdf"), SourceCorrupt("gone"))
+    ledger.prune_failures()
+    assert ledger.failures() == []
+
+
+def test_an_orphan_is_a_document_whose_only_path_moved_on(ledger):
+    """When the path holds another content, the old document is an orphan; with a second path it is none."""
+    ledger.begin(source(), 1, RECIPE)
+    ledger.finish(source(), RECIPE, STAMP, chunks=1)
+    ledger.add_path("/docs/copy.pdf", "a" * 64, STAMP)
+    ledger.begin(source(digest="b" * 64), 1, RECIPE)
+    ledger.finish(source(digest="b" * 64), RECIPE, STAMP, chunks=1)
+    assert ledger.orphans() == []
+    ledger.add_path("/docs/copy.pdf", "b" * 64, STAMP)
+    assert ledger.orphans() == ["a" * 64]
+    ledger.remove("a" * 64)
+    assert [d.paths for d in ledger.documents()] == [("/docs/a.pdf", "/docs/copy.pdf")]
+
+
+def test_counts_add_up_the_indexed_documents(ledger):
+    """Pending documents do not count."""
+    ledger.begin(source(), 4, RECIPE)
+    assert ledger.counts().documents == 0
+    ledger.finish(source(), RECIPE, STAMP, chunks=5)
+    assert (ledger.counts().documents, ledger.counts().pages, ledger.counts().chunks) == (1, 4, 5)
+
+
+def test_threads_may_share_it(ledger):
+    """Pages saved from several threads at once all arrive."""
+    ledger.begin(source(), 80, RECIPE)
+    threads = [
+        threading.Thread(
+            target=lambda k=k: [ledger.save_page("a" * 64, "fake-1", page(n)) for n in range(k, k + 20)]
+        )
+        for k in range(0, 80, 20)
+    ]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(ledger.done_pages("a" * 64, "fake-1")) == 80
+
+
+def test_what_is_saved_survives_without_close(tmp_path):
+    """A second ledger on the same file sees what the first has written, though the first never closed."""
+    first = Ledger.open(tmp_path / "l.sqlite")
+    first.begin(source(), 1, RECIPE)
+    first.save_page("a" * 64, "fake-1", page(0))
+    second = Ledger.open(f"sqlite:///{tmp_path}/l.sqlite")
+    assert second.done_pages("a" * 64, "fake-1") == {0}
+    first.close()
+    second.close()
+
+
+def test_a_file_that_is_no_database_is_corrupt(tmp_path):
+    """Garbage in place of the ledger is ArchiveCorrupt with what to do."""
+    (tmp_path / "l.sqlite").write_bytes(b"garbage " * 1000)
+    with pytest.raises(ArchiveCorrupt, match="ingest again"):
+        Ledger.open(tmp_path / "l.sqlite")
+
+
+def test_a_damaged_page_is_corrupt(ledger, tmp_path):
+    """A page blob that does not decode is named by page and document."""
+    ledger.begin(source(), 1, RECIPE)
+    ledger.save_page("a" * 64, "fake-1", page(0))
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        db.execute("update pages set data = ?", (b"nonsense",))
+    db.close()
+    with pytest.raises(ArchiveCorrupt, match="Page 1 of document aaaaaaaaaaaa"):
+        list(ledger.pages("a" * 64, "fake-1"))
+
+
+def test_a_later_ledger_is_refused_naming_both_versions(ledger, tmp_path):
+    """The message names the version found and the one wanted."""
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        db.execute("update meta set value = '99'")
+    db.close()
+    with pytest.raises(SchemaMismatch, match="version 99, this paperlode reads 1"):
+        Ledger.open(tmp_path / "ledger.sqlite")
+
+
+def test_a_full_database_is_storage_full_and_keeps_what_it_has(tmp_path):
+    """When SQLite has no room, the error is ours and earlier pages stay."""
+    import sqlalchemy as sa
+
+    ledger = Ledger.open(tmp_path / "l.sqlite")
+    ledger.begin(source(), 3, RECIPE)
+    ledger.save_page("a" * 64, "fake-1", page(0))
+    sa.event.listen(ledger._engine, "checkout", lambda c, *_: c.execute("PRAGMA max_page_count=1"))
+    big = ParsedPage(1, 1, 1, "fake-1", tuple(page(1).blocks[0] for _ in range(1)), flags=(noise(),))
+    with pytest.raises(StorageFull, match="Free some space"):
+        ledger.save_page("a" * 64, "fake-1", big)
+    assert ledger.done_pages("a" * 64, "fake-1") == {0}
+    ledger.close()
+
+
+def noise():
+    import random
+
+    return "".join(chr(random.Random(1).randrange(32, 50_000)) for _ in range(1)) + "".join(
+        f"{random.Random(n).random()}" for n in range(20_000)
+    )
