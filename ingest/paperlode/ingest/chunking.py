@@ -34,7 +34,7 @@ __all__ = ["CHUNKER_VERSION", "ChunkOptions", "TokenCounter", "chunk"]
 LEAST_TOKENS = 16
 """A smaller limit leaves no room for a heading and a word."""
 LONGEST_REMARK = 32
-"""Tokens of a paragraph right under a table (``See accompanying notes``, ``(1) Unaudited.``) that goes with its last part."""
+"""Tokens of a paragraph right under a table (``See accompanying notes``) that goes with the table's last part."""
 LONGEST_HEADING = 300
 """Characters of a heading that are kept in the heading paths of the chunks under it."""
 TABLE_TEXT_DIFFERS = "table_text_differs"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -259,7 +259,9 @@ class Block:
             return self.regions
         out: list[PageBox] = []
         for r in hit:
-            same = out and out[-1].page == r.page and r.box.y0 >= out[-1].box.y0 - 1 and _columns_meet(out[-1].box, r.box)
+            same = (
+                out and out[-1].page == r.page and r.box.y0 >= out[-1].box.y0 - 1 and _columns_meet(out[-1].box, r.box)
+            )
             if same:
                 out[-1] = PageBox(r.page, out[-1].box.union(r.box).rounded())
             else:
@@ -425,7 +427,7 @@ def from_json(kind: type[T], data: str | bytes) -> T:
         SchemaMismatch: a document of another schema version.
         pydantic.ValidationError: not JSON of that kind.
     """
-    value: T = _adapter(kind).validate_json(data)
+    value: T = _adapter(cast("type[Any]", kind)).validate_json(data)
     if isinstance(value, ParsedDocument) and value.schema_version != SCHEMA_VERSION:
         from paperlode.ingest.errors import SchemaMismatch
 

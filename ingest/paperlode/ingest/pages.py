@@ -14,9 +14,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from paperlode.ingest.document import Box
 from paperlode.ingest.errors import (
     PageCrashed,
     PageError,
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     import pymupdf
     from numpy.typing import NDArray
     from PIL import Image
+
+    from paperlode.ingest.document import Box
 
 __all__ = [
     "PageRef",
@@ -215,16 +216,17 @@ def _read_frame(ref: PageRef) -> tuple[NDArray[np.uint8], float, float]:
 
 def _on_white(picture: Image.Image) -> Image.Image:
     """The picture as RGB, transparent parts white: a page is paper."""
+    import numpy as np
     from PIL import Image
 
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
         paper = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(paper, rgba).convert("RGB")
-    if picture.mode in ("I;16", "I;16B", "I", "F"):
-        lo, hi = picture.getextrema()
-        span = max(float(hi) - float(lo), 1.0)  # type: ignore[arg-type]
-        return picture.point(lambda v: (v - lo) * 255 / span).convert("L").convert("RGB")  # type: ignore[operator]
+    if picture.mode.startswith("I") or picture.mode == "F":  # 16 and 32 bit gray: stretched to 8
+        gray = np.asarray(picture, dtype=np.float64)
+        low, high = float(gray.min()), float(gray.max())
+        return Image.fromarray(((gray - low) * 255 / max(high - low, 1.0)).astype(np.uint8)).convert("RGB")
     return picture.convert("RGB")
 
 
@@ -402,7 +404,7 @@ class WorkerPool:
             self._lock_file.close()
             self._pool = None
 
-    def __enter__(self) -> WorkerPool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

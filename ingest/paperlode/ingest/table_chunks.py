@@ -8,13 +8,14 @@ row's first cell is repeated as context). Nothing is lost, and the part still kn
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.document import Box, Cell, Kind, PageBox, Table, TablePart
 from paperlode.ingest.pieces import Path, Piece, Role, Sizer, paragraph_pieces, text_regions
-from paperlode.ingest.table_headers import row_text, rows_of
+from paperlode.ingest.table_headers import is_section_row, row_text, rows_of
 from paperlode.ingest.text_cuts import Span, cut, first_words, trimmed
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class TableFrame:
         self._index, self._block, self._table = group.anchor, group.block, table
         self._rows = rows_of(table)
         self._texts = [row_text(r) for r in self._rows]
+        self._sections = [r for r, cells in enumerate(self._rows) if r >= table.header_rows and is_section_row(cells)]
         self._spanning = [c for c in table.cells if c.row_span > 1]
         self._header = min(table.header_rows, table.rows)
         self._text = group.block.text
@@ -141,14 +143,15 @@ class TableFrame:
         """Tokens of what a part in the middle of the table repeats."""
         captions = [b.text.strip() for _, b in self._group.captions]
         text = "\n".join(t for t in (self._lead_in, *captions, self._table.caption, self._header_text) if t)
-        return self._sizer.size(text) + self._sizer.newline if text else 0
+        labels = LABEL_TOKENS if self._sections or self._spanning else 0
+        return (self._sizer.size(text) + self._sizer.newline if text else 0) + labels
 
     def lead_in_tokens(self) -> int:
         """Tokens of the announcing sentence."""
         return self._sizer.size(self._lead_in) + self._sizer.newline if self._lead_in else 0
 
     def context(self, pieces: Sequence[Piece]) -> str:
-        """Lead-in, and of captions, header rows and spanning cells those that are not among the pieces."""
+        """Lead-in, and of captions, header rows and row labels those that are not among the pieces."""
         captions, header, labels = self._missing(pieces)
         return "\n".join(t for t in (self._lead_in, captions, header, labels) if t)
 
@@ -180,7 +183,10 @@ class TableFrame:
         return first_words(text, size=self._sizer.size, limit=limit)
 
     def _missing(self, pieces: Sequence[Piece]) -> tuple[str, str, str]:
-        """Captions, header rows and labels (spanning cells, the first cell of a row in parts) that the pieces lack."""
+        """Captions, header rows and labels that the pieces lack.
+
+        Labels are the section row over the part, cells that span into it, the first cell of a row in parts.
+        """
         mine = {p.index for p in pieces}
         captions = [b.text.strip() for i, b in self._group.captions if i not in mine]
         rows = [p for p in pieces if p.role is Role.ROWS]
@@ -194,7 +200,9 @@ class TableFrame:
         if not rows or rows[0].row_end <= self._header:
             return ""
         first = max(rows[0].row_start, self._header)
-        out = [c.text for c in self._spanning if self._header <= c.row < first <= c.row_end]
+        section = bisect_left(self._sections, first) - 1
+        out = [self._texts[self._sections[section]]] if section >= 0 and first not in self._sections else []
+        out += [c.text for c in self._spanning if self._header <= c.row < first <= c.row_end]
         if ROW_SPLIT in rows[0].flags and rows[0].start > self._starts[rows[0].row_start]:
             cells = [c for r in range(rows[0].row_start, rows[0].row_end) for c in self._rows[r] if c.text.strip()]
             out += [c.text for c in cells[:1]]

@@ -22,7 +22,48 @@ LIST_MARKER = re.compile(
 _BOLD_FLAG = 16  # PyMuPDF span flags: bit 4 is bold, bit 1 italic
 _SOFT_HYPHEN = "\u00ad"
 _COMPOUND_HEADS = frozenset(
-    ["long", "short", "well", "self", "non", "co", "high", "low", "full", "part", "third", "first", "second", "half", "cross", "year", "one", "two", "three", "four", "five", "multi", "semi", "pre", "post", "anti", "mid", "off", "on", "over", "under", "same", "single", "double", "fair", "right", "real", "risk", "tax", "cash", "non-"]
+    (
+        "long",
+        "short",
+        "well",
+        "self",
+        "non",
+        "co",
+        "high",
+        "low",
+        "full",
+        "part",
+        "third",
+        "first",
+        "second",
+        "half",
+        "cross",
+        "year",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "multi",
+        "semi",
+        "pre",
+        "post",
+        "anti",
+        "mid",
+        "off",
+        "on",
+        "over",
+        "under",
+        "same",
+        "single",
+        "double",
+        "fair",
+        "right",
+        "real",
+        "risk",
+        "tax",
+        "cash",
+    )
 )
 """First parts of English compounds that keep their hyphen (long-term, tax-exempt)."""
 _BREAKABLE = re.compile(r"[A-Za-z]{2}[-\u2010\u00ad]$")
