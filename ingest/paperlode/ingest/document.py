@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -407,11 +406,15 @@ def embedded_text(heading_path: tuple[str, ...], context: str, text: str) -> str
     return "\n".join(t for t in (" > ".join(heading_path), context, text) if t)
 
 
-@lru_cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {}
 
-    return TypeAdapter(kind)
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # imported where used: the command line must start fast
+
+    if kind.__name__ not in _ADAPTERS:
+        _ADAPTERS[kind.__name__] = TypeAdapter(kind)
+    return _ADAPTERS[kind.__name__]
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
@@ -427,7 +430,7 @@ def from_json(kind: type[T], data: str | bytes) -> T:
         SchemaMismatch: a document of another schema version.
         pydantic.ValidationError: not JSON of that kind.
     """
-    value: T = _adapter(cast("type[Any]", kind)).validate_json(data)
+    value: T = _adapter(kind).validate_json(data)
     if isinstance(value, ParsedDocument) and value.schema_version != SCHEMA_VERSION:
         from paperlode.ingest.errors import SchemaMismatch
 
