@@ -97,7 +97,7 @@ def _joined(pages: Iterable[ParsedPage]) -> Iterator[Block]:
                 else:
                     held.since.append(item)
                 continue
-            if held.block.kind is Kind.TABLE and page.page == held.page + 1 and _may_stand_between(b, held.block):
+            if held.block.kind is Kind.TABLE and _may_stand_between(b, held.block, same_page=page.page == held.page):
                 held.since.append(item)
                 continue
             if (joined := _join(held, item, page.page)) is not None:
@@ -128,10 +128,12 @@ def _whole(block: Block) -> Block:
     return block if block.table is None else replace(block, text=table_text(block.table))
 
 
-def _may_stand_between(block: Block, table: Block) -> bool:
+def _may_stand_between(block: Block, table: Block, *, same_page: bool) -> bool:
     """Whether a body block after a table may be a remark on the break: ``(continued)``, ``See accompanying notes``."""
     if block.kind is Kind.TABLE or len(block.text) > LONGEST_BETWEEN:
         return False
+    if same_page:
+        return bool(_SEE_NOTES.match(block.text.strip()))
     caption = table.table.caption if table.table else ""
     if _SEE_NOTES.match(block.text.strip()) or not CONTINUED.sub("", block.text).strip(" ()（）.:-–—"):
         return True

@@ -117,6 +117,7 @@ def _open_pdf(path: str, password: str | None, _mtime: int, _size: int) -> pymup
     pymupdf.TOOLS.mupdf_display_warnings(False)
     try:
         doc = pymupdf.open(path, filetype="pdf")
+        count = None if doc.needs_pass else doc.page_count  # looked up here: it raises where the page tree is cut off
     except MemoryError:
         raise
     except Exception as e:
@@ -126,7 +127,7 @@ def _open_pdf(path: str, password: str | None, _mtime: int, _size: int) -> pymup
     if doc.needs_pass and not (password and doc.authenticate(password)):
         what = "needs another password than the one given" if password else "is encrypted"
         raise SourceEncrypted(f"{path} {what}.", hint="Give its password with --password.")
-    if doc.page_count == 0:
+    if count == 0:
         raise SourceEmpty(f"{path} has no pages.", hint="The file is damaged or cut short; get it again.")
     return doc
 

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -32,7 +33,7 @@ from paperlode.ingest.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from paperlode.ingest.chunking import TokenCounter
+    from paperlode.ingest.chunking import ChunkOptions, TokenCounter
     from paperlode.ingest.document import Chunk, ParsedPage
     from paperlode.ingest.feed import Delivery
     from paperlode.ingest.ledger import Ledger, Recipe
@@ -108,6 +109,7 @@ def run(
     recipe: Recipe,
     on_progress: Callable[[Progress], None] | None = None,
     options: RunOptions | None = None,
+    chunking: ChunkOptions | None = None,
     watch: Stopwatch | None = None,
 ) -> RunReport:
     """Take every document under ``paths`` that is not done yet.
@@ -124,6 +126,7 @@ def run(
         recipe: a document done with it is skipped; of one begun, only the missing pages are parsed.
         on_progress: called from this thread, at most ten times a second.
         options: see ``RunOptions``.
+        chunking: how long chunks get; its fingerprint belongs into ``recipe``.
         watch: takes the seconds a stage; the sink may count its own in it.
 
     Raises:
@@ -144,7 +147,8 @@ def run(
     )
     meter = Meter(paths, on_progress)
     watch = watch or Stopwatch()
-    return _Run(feed=feed, counter=counter, sink=sink, ledger=ledger, recipe=recipe, meter=meter, watch=watch).go()
+    chunker = partial(chunk, parser=recipe.parser, counter=counter, options=chunking)
+    return _Run(feed=feed, chunker=chunker, sink=sink, ledger=ledger, recipe=recipe, meter=meter, watch=watch).go()
 
 
 def recover(sink: Sink, ledger: Ledger) -> None:
@@ -174,7 +178,7 @@ class _Run:
         self,
         *,
         feed: Feed,
-        counter: TokenCounter,
+        chunker: Callable[..., Iterator[Chunk]],
         sink: Sink,
         ledger: Ledger,
         recipe: Recipe,
@@ -182,7 +186,7 @@ class _Run:
         watch: Stopwatch,
     ) -> None:
         self.feed = feed
-        self.counter = counter
+        self.chunker = chunker
         self.sink = sink
         self.ledger = ledger
         self.recipe = recipe
@@ -254,7 +258,7 @@ class _Run:
             chunks = self._stage(delivery, opened)
             failed = self.report.page_problems[problems:]
             if len(failed) == opened.page_count:
-                raise _DocumentError(_hopeless(path, failed))  # noqa: TRY301  the same way out as other failures
+                raise _DocumentError(_hopeless(path, failed))
             with _uninterrupted(), self.watch.stage("index"), self._moving(path, digest):
                 self.sink.commit(digest)
                 self.ledger.finish(opened.source, self.recipe, opened.stamp, chunks=chunks)
@@ -274,8 +278,7 @@ class _Run:
     def _stage(self, delivery: Delivery, opened: Opened) -> int:
         pages = self.watch.iterate("parse wait", self._pages(delivery))
         blocks = self.watch.iterate("assemble", assemble(pages))
-        made = chunk(blocks, source=opened.source, parser=self.recipe.parser, counter=self.counter)
-        chunks = self.watch.iterate("chunk", made)
+        chunks = self.watch.iterate("chunk", self.chunker(blocks, source=opened.source))
         total = 0
         while batch := _next_batch(chunks, delivery.path):
             total += len(batch)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from paperlode.ingest.document import Chunk, from_json, to_json
+from paperlode.ingest.document import Chunk, Layer, from_json, to_json
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, PaperlodeError, SchemaMismatch, StorageFull
 
 from .index import Filter, HybridQuery, Passage, Schema, Scored
@@ -36,7 +36,7 @@ DENSE, LEXICAL, PAGE = "dense", "lexical", "page"
 STATE, STAGED = "state", "staged"
 EXACT_KB = 32_000
 MIN_FREE = 128 << 20
-"""Bytes that must be free before anything is written: the engine maps its files, and a full disk would kill the process."""
+"""Bytes that must be free before a write: the engine maps its files, and a full disk would kill the process."""
 SCROLL = 512
 
 
@@ -105,13 +105,13 @@ class EdgeIndex:
         from qdrant_edge import UpdateOperation
 
         with self._lock, self._engine("cannot be written"):
-            staged = self._staged.pop(document, set())
-            old = [p.id for p in self._scroll(Filter(documents=(document,)), False) if str(p.id) not in staged]
-            fresh = [p.id for p in self._scroll(_staged_of(document), False)]
-            old = [i for i in old if i not in set(fresh)]
+            staged = self._staged.setdefault(document, set())
+            present = (p.id for p in self._scroll(Filter(documents=(document,)), False))
+            old = [i for i in present if str(i) not in staged]
             self._shard.update(UpdateOperation.delete_payload_by_filter(_staged_of(document), [STATE]))
             if old:
                 self._shard.update(UpdateOperation.delete_points(old))
+            del self._staged[document]
             self._shard.flush()
 
     def discard(self, document: str, *, staged_only: bool = False) -> None:
@@ -130,7 +130,7 @@ class EdgeIndex:
             self._shard.flush()
 
     def optimize(self) -> None:
-        """Merges segments, drops deleted points, builds HNSW for large segments; holds the interpreter all the while."""
+        """Merges segments, drops deleted points, builds HNSW for large ones; holds the interpreter meanwhile."""
         self._need_room()
         with self._lock, self._engine("cannot be written"):
             self._shard.optimize()
@@ -184,14 +184,10 @@ class EdgeIndex:
         if not windows:
             return []
         any_of = EdgeFilter(should=[_must(_is("document", d), _between("ordinal", a, b)) for d, a, b in windows])
-        fields = PayloadSelector.Include(["document", "ordinal", "pages", "text", "context", "table"])
+        fields = PayloadSelector.Include(["document", "ordinal", "pages", "layer", "text", "context", "table"])
         with self._lock, self._engine("cannot be read"):
             points = list(self._scroll(Filter(), fields, any_of))
-        found = [
-            Passage(str(r.id), p["document"], p["ordinal"], tuple(p["pages"]), p["text"], p["context"], p["table"])
-            for r in points
-            if (p := r.payload)
-        ]
+        found = [_passage(str(r.id), r.payload) for r in points]
         return sorted(found, key=lambda p: (p.document, p.ordinal))
 
     def chunks(self, document: str) -> Iterator[Chunk]:
@@ -383,3 +379,8 @@ def _payload(chunk: Chunk) -> dict[str, Any]:
 def _chunk(point_id: str, payload: dict[str, Any]) -> Chunk:
     rest = from_json(Chunk, payload["rest"])
     return replace(rest, id=point_id, document=payload["document"], text=payload["text"], context=payload["context"])
+
+
+def _passage(point_id: str, p: dict[str, Any]) -> Passage:
+    place = (p["document"], p["ordinal"], tuple(p["pages"]), Layer(p["layer"]))
+    return Passage(point_id, *place, p["text"], p["context"], p["table"])

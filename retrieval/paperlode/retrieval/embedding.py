@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Embedder", "SentenceTransformerEmbedder", "cjk_share", "load_embedder", "too_long"]
+__all__ = ["Embedder", "SentenceTransformerEmbedder", "load_embedder", "too_long"]
 
 DEFAULT = "minilm"
 SENTENCE_TRANSFORMERS = "st:"
@@ -95,22 +95,6 @@ def too_long(tokens: int, limit: int, text: str) -> InvalidRequest:
     )
 
 
-def cjk_share(text: str) -> float:
-    """Share of the letters and digits of ``text`` that are Chinese, Japanese or Korean; 0 when it has none."""
-    letters = [c for c in text if c.isalnum()]
-    return sum(is_cjk(c) for c in letters) / len(letters) if letters else 0.0
-
-
-def is_cjk(char: str) -> bool:
-    """Han ideographs, kana, hangul."""
-    return (
-        "\u3040" <= char <= "\u30ff"
-        or "\u3400" <= char <= "\u9fff"
-        or "\uac00" <= char <= "\ud7a3"
-        or ("\U00020000" <= char <= "\U0003ffff")
-    )
-
-
 class SentenceTransformerEmbedder:
     """Any sentence-transformers model, on torch (extra ``torch``)."""
 
@@ -130,7 +114,7 @@ class SentenceTransformerEmbedder:
                 hint="Give the name of a model on the Hugging Face hub, or a folder that holds one.",
             ) from exc
         self.name = f"{SENTENCE_TRANSFORMERS}{model}"
-        self.dimensions = int(self._model.get_embedding_dimension())
+        self.dimensions = int(self._model.get_embedding_dimension() or 0)
         self.max_tokens = int(self._model.max_seq_length or 512)
         self._unknown: int | None = self._model.tokenizer.unk_token_id
 

@@ -1,4 +1,4 @@
-"""What every index can do, and the values that pass through it. One index holds one archive's chunks and their vectors."""
+"""What every index can do, and the values that pass through it."""
 
 from __future__ import annotations
 
@@ -126,6 +126,7 @@ class Passage:
     document: str
     ordinal: int
     pages: tuple[int, ...]
+    layer: Layer
     text: str
     context: str
     table: int | None

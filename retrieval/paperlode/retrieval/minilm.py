@@ -1,11 +1,11 @@
 """all-MiniLM-L6-v2 on ONNX Runtime: 384 dimensions, 256 tokens, English; nothing is downloaded and nothing is cached.
 
-The graph is a few kilobytes, written here, and reads the published weights in place: its tensors point into the verified
-``model.safetensors``. Precision is fp32: without VNNI (AVX2 on AMD before Zen 4, older Intel) int8 was no faster (14.3
-against 14.6 chunks/s a thread) at cosine .993 to the published model, where fp32 has 1.0000.
+The graph is a few kilobytes, written here, and reads the published weights in place: its tensors point into the
+verified ``model.safetensors``. Precision is fp32: without VNNI (AMD before Zen 4, older Intel) int8 was no faster
+(14.3 against 14.6 chunks/s a thread) at cosine .993 to the published model, where fp32 has 1.0000.
 
-Every text runs alone, unpadded, threads in parallel over texts: nothing is wasted on padding, and a text's vector is the
-same to the bit whatever else is embedded beside it.
+Every text runs alone, unpadded, threads in parallel over texts: nothing is wasted on padding, and a text's vector is
+the same to the bit whatever else is embedded beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.errors import MissingExtra, ModelChecksumMismatch
 
-from .embedding import cjk_share, too_long
+from .embedding import too_long
+from .scripts import cjk_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,7 +180,7 @@ def _session(folder: Path) -> Any:
 
 @lru_cache(maxsize=1)
 def _graph(weights: Path) -> bytes:
-    """The model, from ``ids`` (n,) to a unit ``vector`` (384,), as a serialised graph whose tensors lie in ``weights``."""
+    """The model from ``ids`` (n,) to a unit ``vector`` (384,), serialised; its tensors lie in ``weights``."""
     from onnx import TensorProto, helper
 
     graph = _Graph(weights)

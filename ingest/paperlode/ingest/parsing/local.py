@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import PageFailure, ParsedPage
-from paperlode.ingest.errors import PageError, PageOutOfMemory, PageUnreadable, PaperlodeError
+from paperlode.ingest.errors import PageError, PageOutOfMemory, PageUnreadable, SourceError
 from paperlode.ingest.pages import (
     PageRef,
     WorkerLimits,
@@ -107,16 +107,22 @@ class LocalParser:
         self.pool.close()
 
 
-def _failed(ref: PageRef, error: PaperlodeError, width: float = 0.0, height: float = 0.0) -> ParsedPage:
+def _failed(ref: PageRef, error: PageError, width: float = 0.0, height: float = 0.0) -> ParsedPage:
     return ParsedPage(ref.page, width, height, VERSION, failure=PageFailure(error.code, str(error)))
 
 
 def parse_page(ref: PageRef, options: LocalOptions) -> ParsedPage:
-    """One page, parsed in the calling process; every failure of the page is a value."""
+    """One page, parsed in the calling process; every failure of the page is a value.
+
+    Raises:
+        SourceError: the file vanished or cannot be opened any more.
+    """
     try:
         return _parse_pdf(ref, options) if ref.pdf else _parse_scan(ref)
-    except PaperlodeError as e:
+    except PageError as e:
         return _failed(ref, e)
+    except SourceError:  # the file is gone or not to be opened any more: that is no page's fault
+        raise
     except Exception as e:  # noqa: BLE001  a library's error about one page must not end a document
         kind = PageOutOfMemory if is_memory_error(e) else PageUnreadable
         return _failed(ref, kind(f"{ref} cannot be parsed: {type(e).__name__}: {e}."))

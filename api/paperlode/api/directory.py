@@ -1,0 +1,246 @@
+"""The index folder: who holds it, and what it was written with."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paperlode.ingest.errors import (
+    ArchiveCorrupt,
+    ArchiveError,
+    ArchiveLocked,
+    ArchiveNotFound,
+    SchemaMismatch,
+    StorageFull,
+)
+
+if TYPE_CHECKING:
+    from paperlode.retrieval.index import Schema
+
+__all__ = ["Directory", "Lock", "Manifest"]
+
+FORMAT = "paperlode archive"
+VERSION = 1
+"""Of the folder's layout; raised when an older folder can no longer be used as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Where what lies in an index folder."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """What the index was written with (JSON)."""
+        return self.root / "archive.json"
+
+    @property
+    def ledger(self) -> Path:
+        """What was ingested (SQLite)."""
+        return self.root / "ledger.sqlite"
+
+    @property
+    def index(self) -> Path:
+        """Vectors and chunks (Qdrant Edge)."""
+        return self.root / "edge"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a process has the index open; names that process."""
+        return self.root / "lock"
+
+    def is_foreign(self) -> bool:
+        """Whether it exists and holds other things than an index."""
+        ours = {p.name for p in (self.manifest, self.ledger, self.index, self.lock)}
+        return self.root.is_dir() and any(
+            p.name not in ours and not p.name.startswith(f"{self.ledger.name}-") for p in self.root.iterdir()
+        )
+
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(p.stat().st_size for p in self.root.rglob("*") if p.is_file())
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``archive.json``: what the index was written with.
+
+    Attributes:
+        schema: the stored points' version, embedding model, dimensions and lexical version (``Schema.to_dict``).
+        ready: False until everything in the folder has been made.
+        parser, chunker: of the last run; documents made with others stay searchable, and are made anew when ingested.
+        paperlode: version of the package that wrote it last.
+    """
+
+    schema: dict[str, Any]
+    ready: bool = False
+    parser: str = ""
+    chunker: str = ""
+    paperlode: str = ""
+    format: str = FORMAT
+    version: int = VERSION
+
+    @classmethod
+    def read(cls, directory: Directory) -> Manifest:
+        """The folder's manifest.
+
+        Raises:
+            ArchiveNotFound: there is none.
+            ArchiveCorrupt: it is no manifest.
+            SchemaMismatch: of another version; both are named.
+        """
+        path = directory.manifest
+        try:
+            data = json.loads(path.read_text("utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise ArchiveNotFound(
+                f"There is no index in {str(directory.root)!r}.",
+                hint=f"Make one with: paperlode ingest PATH --index {directory.root}",
+            ) from None
+        except OSError as exc:
+            raise ArchiveError(f"{str(path)!r} cannot be read: {exc.strerror}.", hint="Check its permissions.") from exc
+        except ValueError:
+            data = None
+        if not isinstance(data, dict) or data.get("format") != FORMAT or "version" not in data:
+            raise ArchiveCorrupt(f"{str(path)!r} is not what paperlode writes.", hint=_START_ANEW)
+        if data["version"] != VERSION:
+            raise SchemaMismatch(
+                f"The index {str(directory.root)!r} has layout version {data['version']}, this paperlode "
+                f"{package_version()} uses {VERSION}.",
+                hint="Use the paperlode that wrote it, or ingest into another folder.",
+            )
+        try:
+            return cls(**data)
+        except TypeError:
+            raise ArchiveCorrupt(f"{str(path)!r} lacks or has unknown fields.", hint=_START_ANEW) from None
+
+    def write(self, directory: Directory) -> None:
+        """Replace the folder's manifest in one step.
+
+        Raises:
+            StorageFull, ArchiveError: it cannot be written.
+        """
+        fresh = directory.manifest.with_suffix(".new")
+        data = asdict(replace(self, paperlode=package_version()))
+        try:
+            with fresh.open("w", encoding="utf-8") as file:
+                json.dump(data, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(directory.manifest)
+        except OSError as exc:
+            raise _unwritable(directory.root, exc) from exc
+
+    def check_embedder(self, name: str, root: Path) -> None:
+        """Pass if the index was written with that model.
+
+        Raises:
+            SchemaMismatch: naming both.
+        """
+        mine = self.schema.get("embedder")
+        if name != mine:
+            raise SchemaMismatch(
+                f"The index {str(root)!r} was made with the embedding model {mine!r}, not {name!r}.",
+                hint=f"Leave out --model to use {mine!r}, or give another folder with --index for {name!r}.",
+            )
+
+    def stored_schema(self, root: Path) -> Schema:
+        """The schema of the stored points, checked against this code.
+
+        Raises:
+            SchemaMismatch: this paperlode writes others; names what differs.
+        """
+        from paperlode.retrieval.index import Schema
+
+        try:
+            schema = Schema.from_dict(self.schema)
+            schema.check()
+        except SchemaMismatch as exc:
+            raise SchemaMismatch(
+                f"{exc.what} (Index {str(root)!r}, written by paperlode {self.paperlode}; this is {package_version()}.)",
+                hint=exc.hint,
+            ) from exc
+        return schema
+
+
+_START_ANEW = "Restore it from a backup, or delete the folder and ingest again; your documents are not touched."
+
+
+class Lock:
+    """An index folder, held by this process until ``release``. The operating system frees it if the process dies.
+
+    Raises:
+        ArchiveLocked: another process (or another ``Archive`` in this one) holds it; its number is in the message.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        import fcntl
+
+        try:
+            self._fd = os.open(directory.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as exc:
+            raise _unwritable(directory.root, exc) from exc
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._fd, 32).decode("ascii", "replace").strip()
+            os.close(self._fd)
+            who = "this process" if holder == str(os.getpid()) else f"process {holder}" if holder else "another process"
+            raise ArchiveLocked(
+                f"The index {str(directory.root)!r} is in use by {who}.",
+                hint="Wait until it is through, or end it; beside a running `paperlode serve`, ask that over HTTP.",
+            ) from None
+        try:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError:  # a full disk: the lock holds all the same, only its holder stays unnamed
+            pass
+
+    def release(self) -> None:
+        """Let go of the folder. Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _unwritable(root: Path, exc: OSError) -> ArchiveError:
+    from paperlode.ingest.feed import storage_full
+
+    if full := storage_full(exc):
+        return StorageFull(full.what, hint=full.hint)
+    return ArchiveError(
+        f"The index folder {str(root)!r} cannot be written: {exc.strerror or exc}.",
+        hint="Check its permissions, or choose another folder with --index.",
+    )
+
+
+def make_root(directory: Directory) -> None:
+    """Make the folder, if it does not exist.
+
+    Raises:
+        ArchiveError: it cannot be made, or holds other things.
+        StorageFull: no room.
+    """
+    if directory.is_foreign():
+        raise ArchiveError(
+            f"The folder {str(directory.root)!r} holds other files and no index.",
+            hint="Give a new or empty folder with --index.",
+        )
+    try:
+        directory.root.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise _unwritable(directory.root, exc) from exc
+
+
+def package_version() -> str:
+    """Version of the installed package; ``0`` in a bare checkout."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("paperlode")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,131 @@
+"""Hits to an answer that can be checked: every statement carries the page and the boxes it was taken from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from paperlode.ingest.document import PageBox
+
+from .lexical import tokens
+from .quotes import quotable
+from .scripts import cjk_share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .embedding import Embedder
+    from .quotes import Quote
+    from .search import Hit
+
+__all__ = ["Answer", "Answerer", "Citation", "QuotingAnswerer"]
+
+HITS = 5
+"""Hits that are quoted from."""
+CANDIDATES = 24
+"""Sentences and rows compared with the question by meaning; found by their words first."""
+LEAST_WORDS = 1 / 3
+LEAST_MEANING = 0.4
+"""A quote must share this much of the question's terms, by weight, or be this near to it: cosine, unrelated text has 0."""
+NEAR_BEST = 0.75
+"""Further quotes must score this share of the best."""
+
+NOTHING = "Nothing in the archive answers this question."
+NOTHING_CHINESE = "资料中没有找到答案。"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where quote ``n`` of an answer was taken from.
+
+    Attributes:
+        n: the number that stands in brackets in the answer, from 1.
+        document: digest. name: of the file, as people know it.
+        page: 0-based.
+        boxes: where it stands on that page, and on others if the table row or paragraph goes on there.
+        quote: the words as they are printed.
+    """
+
+    n: int
+    document: str
+    name: str
+    page: int
+    boxes: tuple[PageBox, ...]
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What can be said, with ``[n]`` after what citation n shows. Without citations nothing was found."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+
+
+class Answerer(Protocol):
+    """Turns hits into an answer."""
+
+    def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
+        """The answer to ``question`` that ``hits``, best first, give."""
+        ...
+
+
+class QuotingAnswerer:
+    """Answers without a language model: quotes the sentences and table rows that fit best.
+
+    Args:
+        embedder: compares sentences with the question.
+        name_of: the name of a document, by its digest.
+        quotes: how many at most.
+    """
+
+    def __init__(
+        self, embedder: Embedder, *, name_of: Callable[[str], str] = lambda digest: digest[:12], quotes: int = 3
+    ) -> None:
+        self._embedder = embedder
+        self._name_of = name_of
+        self._quotes = quotes
+
+    def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
+        """The best quotes, best first, each followed by its number."""
+        picked = self._pick(question, [q for hit in hits[:HITS] for q in quotable(hit)])
+        if not picked:
+            return Answer(NOTHING_CHINESE if cjk_share(question) > 0.5 else NOTHING)
+        citations = tuple(
+            Citation(n, q.hit.document, self._name_of(q.hit.document), q.page, q.boxes, q.text)
+            for n, q in enumerate(picked, 1)
+        )
+        return Answer("\n".join(f"{q.reading} [{n}]" for n, q in enumerate(picked, 1)), citations)
+
+    def _pick(self, question: str, quotes: Sequence[Quote]) -> list[Quote]:
+        unique = list({q.text: q for q in reversed(quotes)}.values())[::-1]
+        shared = _shared_terms(question, unique)
+        shortlist = sorted(range(len(unique)), key=lambda i: (-shared[i], i))[:CANDIDATES]
+        near = self._nearness(question, [unique[i] for i in shortlist])
+        weight = 0.5 * self._embedder.reads(question)
+        scored = [
+            ((1 - weight) * shared[i] + weight * near[k], unique[i])
+            for k, i in enumerate(shortlist)
+            if shared[i] >= LEAST_WORDS or near[k] >= LEAST_MEANING
+        ]
+        scored.sort(key=lambda s: (-s[0], s[1].hit.rank))
+        return [q for score, q in scored[: self._quotes] if score >= NEAR_BEST * scored[0][0]]
+
+    def _nearness(self, question: str, quotes: Sequence[Quote]) -> list[float]:
+        if not quotes or not self._embedder.reads(question):
+            return [0.0] * len(quotes)
+        readable = [q.embedded if self._embedder.count(q.embedded) <= self._embedder.max_tokens else "" for q in quotes]
+        vectors = self._embedder.embed(readable)
+        cosines = vectors @ self._embedder.embed_query(question)
+        return [float(c) if text else 0.0 for c, text in zip(cosines, readable, strict=True)]
+
+
+def _shared_terms(question: str, quotes: Sequence[Quote]) -> list[float]:
+    """The share, by weight, of the question's terms in each quote, 0 to 1; rare terms among the quotes weigh more."""
+    from math import log
+
+    asked = set(tokens(question))
+    found = [asked & set(tokens(q.embedded)) for q in quotes]
+    weight = {t: log(1 + len(quotes) / (0.5 + sum(t in f for f in found))) for t in asked}
+    total = sum(weight.values())
+    return [sum(weight[t] for t in f) / total if total else 0.0 for f in found]

@@ -1,0 +1,71 @@
+"""A chunk grown to a passage: what stands around it on the same page, its own table first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paperlode.ingest.document import Layer
+
+from .scripts import words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paperlode.ingest.document import Chunk
+
+    from .index import Passage
+
+__all__ = ["PASSAGE_WORDS", "grow", "window"]
+
+PASSAGE_WORDS = 300
+REACH = 6
+"""Chunks looked at on either side."""
+
+
+def window(chunk: Chunk) -> tuple[str, int, int]:
+    """Document, first and last ordinal that ``chunk`` may grow into."""
+    return chunk.document, max(0, chunk.ordinal - REACH), chunk.ordinal + REACH
+
+
+def grow(chunk: Chunk, page: int, around: Sequence[Passage], budget: int) -> str:
+    """The text of ``chunk`` with neighbours on ``page``, in reading order, at most ``budget`` words unless alone longer.
+
+    Rows of the same table come first, then what stands before and after in turn; growing in a direction ends where the
+    page does or the budget would be passed. Running headers and footers are stepped over. What is repeated at the head
+    of every part of a table is shown once.
+    """
+    place = {p.ordinal: p for p in around if p.document == chunk.document and page in p.pages}
+    here = place.pop(chunk.ordinal, None)
+    if here is None:
+        return chunk.shown_text
+    taken = [here]
+    room = budget - words(chunk.shown_text)
+    edge = {-1: chunk.ordinal, 1: chunk.ordinal}
+    for same_table in (True, False) if here.table is not None else (False,):
+        steps = [-1, 1]
+        while steps:
+            for step in tuple(steps):
+                near = place.get(edge[step] + step)
+                skipped = near is not None and near.layer is Layer.FURNITURE
+                if near is None or (not skipped and same_table and near.table != here.table):
+                    steps.remove(step)
+                elif skipped:
+                    edge[step] += step
+                elif (cost := words(near.text)) <= room:
+                    edge[step] += step
+                    room -= cost
+                    taken.append(near)
+                else:
+                    steps.remove(step)
+    return _text(sorted(taken, key=lambda p: p.ordinal))
+
+
+def _text(parts: Sequence[Passage]) -> str:
+    lines: list[str] = []
+    table: int | None = None
+    for part in parts:
+        repeated = part.table is not None and part.table == table
+        lines += [part.context] if part.context and not repeated else []
+        lines.append(part.text)
+        table = part.table
+    return "\n".join(lines)

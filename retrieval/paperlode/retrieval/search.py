@@ -1,0 +1,171 @@
+"""Questions to hits: one hybrid query, fused, one hit a page, each grown to a passage that can be read alone.
+
+Fusion: cosine, BM25 of the chunk and BM25 of its page are each measured in standard deviations over the candidates,
+then averaged: half meaning, half words (chunk and page alike). Nothing in it is fitted to data. On 1,071 questions it
+was at least as good as reciprocal ranks, min-max scaling and Qdrant's distribution-based fusion. The half that is
+meaning shrinks with the share of the question that the model cannot read, as Chinese for an English model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from paperlode.ingest.document import Layer
+from paperlode.ingest.errors import InvalidRequest
+
+from .index import Filter, HybridQuery
+from .lexical import sparse_query
+from .passages import PASSAGE_WORDS, grow, window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from paperlode.ingest.document import Chunk, PageBox
+
+    from .embedding import Embedder
+    from .index import Index, Scored
+
+__all__ = ["Hit", "Search", "fuse"]
+
+DEPTH = 100
+"""Candidates taken by each vector."""
+MAX_LIMIT = 1000
+MEANING = 0.5
+"""Weight of the dense vector for a question that the model can read."""
+SHOWN = (Layer.BODY, Layer.NOTE)
+"""Layers searched unless the filter names others: no running headers and footers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One page that answers, by its best chunk.
+
+    Attributes:
+        rank: 1 for the best.
+        score: higher is better; comparable within one search only.
+        chunk: the evidence.
+        page: the page this hit stands for, 0-based.
+        passage: the chunk's text grown to its neighbours on that page.
+    """
+
+    rank: int
+    score: float
+    chunk: Chunk
+    page: int
+    passage: str
+
+    @property
+    def document(self) -> str:
+        """Digest of the document."""
+        return self.chunk.document
+
+    @property
+    def pages(self) -> tuple[int, ...]:
+        """All pages the evidence stands on."""
+        return self.chunk.pages
+
+    @property
+    def regions(self) -> tuple[PageBox, ...]:
+        """Where the evidence stands, on all its pages."""
+        return self.chunk.regions
+
+
+class Search:
+    """Searches an index with the model it was written with.
+
+    Args:
+        index: to be searched.
+        embedder: whose vectors are in it.
+        passage_words: how long a passage may grow; a chunk longer than that stays whole.
+    """
+
+    def __init__(self, index: Index, embedder: Embedder, *, passage_words: int = PASSAGE_WORDS) -> None:
+        self._index = index
+        self._embedder = embedder
+        self._passage_words = passage_words
+
+    def search(self, question: str, *, limit: int = 5, filters: Filter | None = None) -> list[Hit]:
+        """The best pages for ``question``, best first; fewer than ``limit`` when there are not more.
+
+        Raises:
+            InvalidRequest: an empty question, or a limit outside 1 to 1000.
+        """
+        if not question.strip():
+            raise InvalidRequest("The question is empty.", hint="Ask with at least one word.")
+        if not 1 <= limit <= MAX_LIMIT:
+            raise InvalidRequest(f"{limit} hits were asked for.", hint=f"Ask for 1 to {MAX_LIMIT}.")
+        only = filters or Filter()
+        if not only.layers:
+            only = replace(only, layers=SHOWN)
+        readable = self._embedder.reads(question)
+        dense = self._embedder.embed_query(question) if readable else None
+        query = HybridQuery(dense, sparse_query(question), max(DEPTH, 10 * limit), only)
+        ranked = fuse(self._index.search(query), meaning=MEANING * readable, depth=query.limit)
+        best = list(islice(self._one_a_page(ranked, only.pages, 4 * limit), limit))
+        return self._hits(best)
+
+    def _one_a_page(
+        self, ranked: Sequence[tuple[str, float]], pages: tuple[int, int] | None, step: int
+    ) -> Iterator[tuple[str, float, int]]:
+        """Id, score and page of the best chunk of every page, asking the index for ``step`` places at a time."""
+        seen: set[tuple[str, int]] = set()
+        for start in range(0, len(ranked), step):
+            part = ranked[start : start + step]
+            places = self._index.locate([i for i, _ in part])
+            for i, score in part:
+                if i not in places:
+                    continue  # deleted meanwhile
+                document, on = places[i]
+                page = next((p for p in on if pages and pages[0] <= p <= pages[1]), on[0] if on else 0)
+                if (document, page) not in seen:
+                    seen.add((document, page))
+                    yield i, score, page
+
+    def _hits(self, best: Sequence[tuple[str, float, int]]) -> list[Hit]:
+        chunks = {c.id: c for c in self._index.get([i for i, _, _ in best])}
+        present = [(chunks[i], score, page) for i, score, page in best if i in chunks]
+        around = self._index.passages([window(chunk) for chunk, _, _ in present])
+        return [
+            Hit(rank, score, chunk, page, grow(chunk, page, around, self._passage_words))
+            for rank, (chunk, score, page) in enumerate(present, 1)
+        ]
+
+
+def fuse(candidates: Sequence[Scored], *, meaning: float, depth: int) -> list[tuple[str, float]]:
+    """Ids and fused scores, best first, equal scores by id.
+
+    Each kind of score is standardised over all candidates. A missing one counts as the lowest of a list that was cut at
+    ``depth`` (the true one is not higher), and as 0 where the list was not full. ``meaning`` is the weight of the dense
+    score, 0 to 1; the rest is shared by chunk and page.
+    """
+    import numpy as np
+
+    if not candidates:
+        return []
+    words = (1 - meaning) / 2
+    total = np.zeros(len(candidates))
+    for weight, scores in (
+        (meaning, [c.dense for c in candidates]),
+        (words, [c.lexical for c in candidates]),
+        (words, [c.page for c in candidates]),
+    ):
+        total += weight * _standardised(scores, depth)
+    order = sorted(range(len(candidates)), key=lambda i: (-total[i], candidates[i].id))
+    return [(candidates[i].id, float(total[i])) for i in order]
+
+
+def _standardised(scores: Sequence[float | None], depth: int) -> NDArray[np.float64]:
+    import numpy as np
+
+    known = [s for s in scores if s is not None]
+    if not known:
+        return np.zeros(len(scores))
+    lowest = min(known) if len(known) >= depth else 0.0
+    values = np.array([lowest if s is None else s for s in scores], dtype=np.float64)
+    spread = float(values.std())
+    return (values - values.mean()) / spread if spread > 1e-9 else np.zeros(len(scores))

@@ -1,0 +1,117 @@
+"""Markdown and HTML: readable, escaped, nothing lost."""
+
+from __future__ import annotations
+
+from html import unescape
+from html.parser import HTMLParser
+
+from hypothesis import given, settings
+
+from paperlode.ingest.document import Cell, Kind, Layer, PageFailure, ParsedDocument, ParsedPage, Table
+from paperlode.ingest.render import table_html, table_markdown, to_html, to_markdown
+
+from .strategies import SOURCE, grid_table, parsed_documents, squeezed, tables, text_block
+
+
+class Reader(HTMLParser):
+    """The text and the tags of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def document(*blocks, pages=()):
+    return ParsedDocument(SOURCE, pages, blocks)
+
+
+@settings(max_examples=40, deadline=None)
+@given(parsed_documents())
+def test_html_holds_every_block(doc):
+    """Each block's text is in the page, escaped; a table's is in its cells."""
+    html = to_html(doc)
+    seen = squeezed(unescape(html))
+    for b in doc.blocks:
+        for text in [c.text for c in b.table.cells] if b.table else [b.text]:
+            assert squeezed(text).replace("\x00", "") in seen.replace("\x00", "") or "&" in text
+
+
+def test_html_is_escaped():
+    """Tags and attributes in a document's text stay text."""
+    html = to_html(document(text_block('<script>alert("x")</script> & <b a="1">'), grid_table([["<i>", "&amp;"]])))
+    tags = {t for t, _ in Reader(html).tags}
+    assert not tags & {"script", "b", "i"}
+    assert '<script>alert("x")</script> & <b a="1">' in "".join(Reader(html).text)
+    assert "&amp;amp;" in html
+
+
+def test_html_knows_places():
+    """Elements carry page, box, kind and layer."""
+    block = text_block("Hello", page=3, kind=Kind.PAGE_FOOTER, layer=Layer.FURNITURE)
+    attrs = next(a for t, a in Reader(to_html(document(block))).tags if t == "footer")
+    assert attrs == {
+        "data-kind": "page_footer", "data-layer": "furniture", "data-page": "3", "data-box": "3:72,300,540,312",
+    }  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables())
+def test_table_html_covers_the_grid(table):
+    """Every place of the grid is covered by exactly one cell, spans counted, and header cells are ``th``."""
+    covered, row = [], -1
+    free: set[tuple[int, int]] = set()
+    for tag, attrs in Reader(table_html(table)).tags:
+        if tag == "tr":
+            row += 1
+        elif tag in ("td", "th"):
+            col = next(c for c in range(table.cols + 1) if (row, c) not in free)
+            places = [
+                (row + i, col + j)
+                for i in range(int(attrs.get("rowspan") or 1))
+                for j in range(int(attrs.get("colspan") or 1))
+            ]
+            free.update(places)
+            covered += places
+            assert (tag == "th") == (row < table.header_rows)
+    assert sorted(covered) == [(r, c) for r in range(table.rows) for c in range(table.cols)]
+
+
+def test_markdown_table():
+    """A plain table is written with pipes, bars in cells escaped; one with spans as HTML."""
+    block = grid_table([["Name", "2023"], ["a|b", "1"]], header_rows=1, caption="(In millions)")
+    assert table_markdown(block.table) == "*(In millions)*\n\n| Name | 2023 |\n| --- | --- |\n| a\\|b | 1 |"
+    spanning = Table(2, 2, (Cell(0, 0, "x", col_span=2), Cell(1, 0, "y"), Cell(1, 1, "z")), header_rows=1)
+    assert '<th colspan="2">x</th>' in table_markdown(spanning)
+
+
+def test_markdown():
+    """Headings, lists, formulas and captions have their marks; what would be a mark by chance is escaped."""
+    doc = document(
+        text_block("Annual report", kind=Kind.TITLE),
+        text_block("Business", kind=Kind.HEADING, level=2),
+        text_block("1. no list, *no* emphasis, # no heading <b>"),
+        text_block("• an item", kind=Kind.LIST_ITEM),
+        text_block(r"\frac{a}{b}", kind=Kind.FORMULA),
+        text_block("Figure 1", kind=Kind.CAPTION),
+        text_block("17", kind=Kind.PAGE_NUMBER, layer=Layer.FURNITURE),
+    )
+    assert to_markdown(doc) == (
+        "# Annual report\n\n### Business\n\n1\\. no list, \\*no\\* emphasis, # no heading &lt;b>\n\n- an item\n\n"
+        "$$\n\\frac{a}{b}\n$$\n\n*Figure 1*\n"
+    )
+    assert "> 17" in to_markdown(doc, furniture=True)
+
+
+def test_failed_pages_are_named():
+    """Both forms say which page is missing, and why."""
+    failed = ParsedPage(4, 10, 10, "fake-1", failure=PageFailure("page_timeout", "It took over 60 s."))
+    for text in (to_markdown(document(pages=(failed,))), to_html(document(pages=(failed,)))):
+        assert "Page 5 could not be read: It took over 60 s." in text
