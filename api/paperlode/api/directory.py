@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.errors import (
@@ -18,6 +17,8 @@ from paperlode.ingest.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paperlode.retrieval.index import Schema
 
 __all__ = ["Directory", "Lock", "Manifest"]

@@ -42,7 +42,7 @@ from paperlode.ingest.ledger_tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from paperlode.ingest.document import Source
     from paperlode.ingest.sources import Stamp
@@ -209,6 +209,11 @@ class Ledger:
         with self._work() as db:
             db.execute(documents.update().values(status="pending", staging=False, chunks=0))
 
+    def begin_removal(self, digest: str) -> None:
+        """Note that the document is about to go: if the process dies now, the next run removes it from the index."""
+        with self._work() as db:
+            db.execute(documents.update().where(documents.c.digest == digest).values(status="pending", staging=True))
+
     def remove(self, digest: str) -> None:
         """Drop everything known of a document."""
         with self._work() as db:
@@ -303,6 +308,12 @@ class Ledger:
                 raise InvalidRequest(f"{len(found)} documents are called {ref!r}: {some}.", hint="Give the digest.")
         raise DocumentNotFound(f"There is no document {ref!r} in the index.", hint="See: paperlode status")
 
+    def names(self, digests: Collection[str]) -> dict[str, str]:
+        """File names by digest."""
+        query = sa.select(documents.c.digest, documents.c.name).where(documents.c.digest.in_(digests))
+        with self._work() as db:
+            return {row.digest: row.name for row in db.execute(query)}
+
     def document_at(self, path: str) -> DocumentRecord | None:
         """The document that the file at this absolute path held when it was last ingested."""
         found = self._records(documents.c.digest.in_(sa.select(paths.c.digest).where(paths.c.path == path)))
@@ -322,7 +333,7 @@ class Ledger:
         """Documents that were being staged when a run ended without cleaning up: digest -> status."""
         query = sa.select(documents.c.digest, documents.c.status).where(documents.c.staging)
         with self._work() as db:
-            return {digest: status for digest, status in db.execute(query)}
+            return {row.digest: row.status for row in db.execute(query)}
 
     def orphans(self) -> list[str]:
         """Digests of searchable documents that no file holds any more (its path holds another content now)."""

@@ -117,14 +117,15 @@ def _open_pdf(path: str, password: str | None, _mtime: int, _size: int) -> pymup
     pymupdf.TOOLS.mupdf_display_warnings(False)
     try:
         doc = pymupdf.open(path, filetype="pdf")
-        count = None if doc.needs_pass else doc.page_count  # looked up here: it raises where the page tree is cut off
+        locked = doc.needs_pass and not (password and doc.authenticate(password))
+        count = 0 if locked else doc.page_count  # raises where the page tree is cut off
     except MemoryError:
         raise
     except Exception as e:
         raise SourceCorrupt(
             f"{path} cannot be opened as a PDF: {e}.", hint="The file is damaged or cut short; get it again."
         ) from e
-    if doc.needs_pass and not (password and doc.authenticate(password)):
+    if locked:
         what = "needs another password than the one given" if password else "is encrypted"
         raise SourceEncrypted(f"{path} {what}.", hint="Give its password with --password.")
     if count == 0:
@@ -148,7 +149,7 @@ def read_picture(ref: PageRef, *, dpi: int) -> tuple[NDArray[np.uint8], float, f
     """The page as it is displayed: RGB pixels of shape (height, width, 3), and its width and height in points.
 
     PDF pages are rendered at ``dpi`` (less where the longest side would pass MAX_RENDER_SIDE), pictures are read at
-    their own resolution and halved until they fit.
+    their own resolution and scaled down to that side.
 
     Raises:
         PageTooLarge, PageUnreadable, SourceError.
@@ -225,9 +226,11 @@ def _on_white(picture: Image.Image) -> Image.Image:
         paper = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(paper, rgba).convert("RGB")
     if picture.mode.startswith("I") or picture.mode == "F":  # 16 and 32 bit gray: stretched to 8
-        gray = np.asarray(picture, dtype=np.float64)
+        gray = np.asarray(picture, dtype=np.float32)
         low, high = float(gray.min()), float(gray.max())
-        return Image.fromarray(((gray - low) * 255 / max(high - low, 1.0)).astype(np.uint8)).convert("RGB")
+        if low == high:
+            return Image.new("RGB", picture.size, "white")  # one tone all over: nothing stands on it
+        return Image.fromarray(((gray - low) * (255 / (high - low))).astype(np.uint8)).convert("RGB")
     return picture.convert("RGB")
 
 

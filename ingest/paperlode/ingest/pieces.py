@@ -87,7 +87,8 @@ class Sizer:
         self.count = counter.count
         self.limit = limit
         self._special = counter.count("")
-        self.newline = max(0, counter.count("a\nb") - counter.count("a") - counter.count("b") + self._special)
+        together, apart = self.size("ab\n" * 16 + "ab"), 17 * self.size("ab")
+        self.newline = max(0, -(-(together - apart) // 16))
         self._arrow = max(1, self.size(" > "))
         self._heading_tokens = max(0, min(heading_tokens, limit // 4))
         self._paths: dict[Path, tuple[tuple[str, ...], int]] = {}

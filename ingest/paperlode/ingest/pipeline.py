@@ -43,6 +43,7 @@ __all__ = [
     "IngestedDocument",
     "PageProblem",
     "Progress",
+    "Remover",
     "RunOptions",
     "RunReport",
     "Sink",
@@ -54,7 +55,19 @@ __all__ = [
 _BATCH = 128
 
 
-class Sink(Protocol):
+class Remover(Protocol):
+    """The half of a sink that takes things away."""
+
+    def discard(self, document: str) -> None:
+        """Drop what is staged of the document; a visible version stays. Nothing staged is no error."""
+        ...
+
+    def remove(self, document: str) -> None:
+        """Drop the document altogether. No such document is no error."""
+        ...
+
+
+class Sink(Remover, Protocol):
     """Takes chunks of one document at a time; nothing of a document is visible before ``commit``."""
 
     def begin(self, document: str) -> None:
@@ -67,14 +80,6 @@ class Sink(Protocol):
 
     def commit(self, document: str) -> None:
         """Make what is staged visible at once, in place of an older version, and durable."""
-        ...
-
-    def discard(self, document: str) -> None:
-        """Drop what is staged; a visible version stays. Nothing staged is no error."""
-        ...
-
-    def remove(self, document: str) -> None:
-        """Drop the document altogether. No such document is no error."""
         ...
 
     def flush(self) -> None:
@@ -151,7 +156,7 @@ def run(
     return _Run(feed=feed, chunker=chunker, sink=sink, ledger=ledger, recipe=recipe, meter=meter, watch=watch).go()
 
 
-def recover(sink: Sink, ledger: Ledger) -> None:
+def recover(sink: Remover, ledger: Ledger) -> None:
     """Clear away what a crashed run left: staged chunks, and documents that no file holds any more.
 
     A document that never was finished is removed altogether: the crash may have come in the middle of its commit.

@@ -3,7 +3,8 @@
 One exception, flagged, where the embedder's limit leaves no choice (guarantee 4 comes before guarantee 2): rows tied
 together by a row span that are longer than the embedder reads are cut between rows (``row_span_split``; the spanning
 cells are repeated as context), and a single row that is longer is cut between cells, or inside one (``row_split``; the
-row's first cell is repeated as context). Nothing is lost, and the part still knows the whole rows.
+row's first cell is repeated as context). Header rows longer than that are cut between rows too (``header_split``).
+Nothing is lost, and the part still knows the whole rows.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
     from paperlode.ingest.floats import Group
 
-__all__ = ["ROW_SPAN_SPLIT", "ROW_SPLIT", "TableFrame"]
+__all__ = ["HEADER_SPLIT", "ROW_SPAN_SPLIT", "ROW_SPLIT", "TableFrame"]
 
 ROW_SPLIT = "row_split"
 ROW_SPAN_SPLIT = "row_span_split"
+HEADER_SPLIT = "header_split"
 LABEL_TOKENS = 16
 """Most tokens of a repeated row label or spanning cell."""
 
@@ -97,8 +99,9 @@ class TableFrame:
             pending = b
         if out and out[-1].role is Role.ROWS:
             out[-1] = replace(out[-1], row_end=table.rows)
-        elif not out:
-            out.append(self._piece((0, 0), Role.EMPTY, 0, (0, table.rows)))
+        else:  # no row says anything: they keep their place
+            end = len(self._text)
+            out.append(self._piece((end, end), Role.EMPTY, 0, (0, table.rows)))
         return out
 
     def _caption_pieces(self, most: int) -> list[Piece]:
@@ -122,7 +125,7 @@ class TableFrame:
             return [self._piece(span, Role.ROWS, n, (first, last), flags) for span, n in parts]
         out: list[Piece] = []
         for r in range(first, last):
-            tied = (ROW_SPAN_SPLIT,) if last > self._header else ()
+            tied = (ROW_SPAN_SPLIT,) if last > self._header else (HEADER_SPLIT,)
             out += [replace(p, flags=(*p.flags, *tied)) for p in self._group_pieces(r, r + 1, most)]
         return self._cover(out, first, last)
 

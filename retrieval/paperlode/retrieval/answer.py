@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from paperlode.ingest.document import PageBox
+from paperlode.ingest.document import PageBox  # noqa: TC001  pydantic reads the annotations
 
 from .lexical import tokens
 from .quotes import quotable

@@ -58,7 +58,7 @@ def quotable(hit: Hit) -> Iterator[Quote]:
         text = part.table.row_text(row)
         if len(text.split()) >= SHORTEST:
             boxes = _row_boxes(part.table, row) or hit.regions
-            yield Quote(hit, text, _reading(part.table, row), boxes[0].page, boxes)
+            yield Quote(hit, text, _reading(part.table, row), boxes[0].page if boxes else hit.page, boxes)
 
 
 def sentences(text: str) -> Iterator[str]:

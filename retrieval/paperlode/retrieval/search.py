@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from paperlode.ingest.document import Layer
+from paperlode.ingest.document import Chunk, Layer
 from paperlode.ingest.errors import InvalidRequest
 
 from .index import Filter, HybridQuery
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperlode.ingest.document import Chunk, PageBox
+    from paperlode.ingest.document import PageBox
 
     from .embedding import Embedder
     from .index import Index, Scored

@@ -83,14 +83,14 @@ class PrintedLine:
 
 
 def clean(text: str) -> str:
-    """Control characters out, ligatures and width variants of Latin letters apart, white space single."""
-    if not text.isascii():
+    """Control characters out, ligatures apart, white space single."""
+    if not (text.isascii() and text.isprintable()):
         text = "".join(
             unicodedata.normalize("NFKC", c) if "\ufb00" <= c <= "\ufb06" else c
             for c in text
-            if c in "\t\n" or unicodedata.category(c) not in ("Cc", "Cs")
+            if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs")
         )
-    return " ".join(text.replace("\x00", "").split())
+    return " ".join(text.split())
 
 
 def is_cjk(char: str) -> bool:

@@ -1,0 +1,86 @@
+"""The query API: search, ask, documents, page pictures, over HTTP.
+
+    /v1/search  /v1/ask  /v1/documents  /v1/documents/{id}  /v1/documents/{id}/pages/{page}/picture.png  /v1/health
+    /openapi.json   what each takes and gives, with examples
+
+It has no keys yet, so it answers only to the names it is told (``hosts``): otherwise any web page could have its
+visitor's browser read an archive on this machine, by a name that is made to point here (DNS rebinding).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Response
+
+from .models import ArchiveLike, Problem
+from .routes import documents, health, search
+from .routes.gate import Gate
+from .routes.problems import RESPONSES, SECURITY_HEADERS, handle_problems, problem
+
+__all__ = ["LOOPBACK", "create_app"]
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Names of this machine for itself."""
+
+API = "/v1"
+
+
+class _Service(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the schema of problems, which no endpoint returns by itself."""
+        document = super().openapi()
+        document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        return document
+
+
+def create_app(archive: ArchiveLike, *, hosts: Sequence[str] = LOOPBACK, patience: float = 30.0) -> FastAPI:
+    """The service over an open archive, which it does not close.
+
+    Args:
+        archive: it is called from worker threads, one call at a time.
+        hosts: names (without port) by which it may be called; ``"*"`` allows any.
+        patience: seconds a request waits for those before it, before it is told to come back (503).
+    """
+    # no page of documentation: it would run scripts from elsewhere beside the archive; /openapi.json reads anywhere
+    app = _Service(
+        title="paperlode",
+        summary="Searches an archive of documents and points at the page and the box.",
+        description=(
+            "Pages are 0-based. Boxes are [x0, y0, x1, y1] in PDF points (1/72 inch), origin at the top left of the page as "
+            "displayed. Errors are problem documents (RFC 9457)."
+        ),
+        version=version("paperlode"),
+        docs_url=None,
+        redoc_url=None,
+        responses=RESPONSES,
+    )
+    app.state.gate = Gate(archive, patience=patience)
+    allowed = frozenset(h.lower() for h in hosts)
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        if "*" not in allowed and _host(request) not in allowed:
+            return problem(
+                421,
+                "unknown_host",
+                "This service is not known by that name.",
+                hint="Call it by the address it was started with.",
+            )
+        response = await call_next(request)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    handle_problems(app)
+    for router in (search.router, documents.router, health.router):
+        app.include_router(router, prefix=API)
+    return app
+
+
+def _host(request: Request) -> str:
+    try:
+        return (urlsplit(f"//{request.headers.get('host', '')}").hostname or "").lower()
+    except ValueError:
+        return ""

@@ -1,0 +1,485 @@
+"""The archive: documents in, cited answers out. Every face (command line, HTTP) calls this one class."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from paperlode.api.directory import Directory, Lock, Manifest, make_root
+from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, DocumentNotFound, InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from paperlode.ingest.document import Box, Chunk
+    from paperlode.ingest.ledger import Counts, DocumentRecord, FailedPage, FailureRecord, Ledger, Recipe
+    from paperlode.ingest.pages import WorkerLimits, WorkerPool
+    from paperlode.ingest.parsing.base import Parser
+    from paperlode.ingest.pipeline import Progress, RunReport
+    from paperlode.retrieval.answer import Answer
+    from paperlode.retrieval.edge import EdgeIndex
+    from paperlode.retrieval.embedding import Embedder
+    from paperlode.retrieval.search import Hit
+
+__all__ = ["Archive", "IngestOptions", "Scope", "Status"]
+
+DEFAULT_EMBEDDER = "minilm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestOptions:
+    """How files are taken in.
+
+    Attributes:
+        password: tried on every encrypted document.
+        workers: processes that parse; None for one a core.
+        limits: time and memory of one page.
+        retry_failed: parse pages again that failed in an earlier run.
+        free_bytes: what must be free on the index's disk before a document is begun.
+        optimize: rearrange the index for faster search at the end of the run.
+    """
+
+    password: str | None = None
+    workers: int | None = None
+    limits: WorkerLimits | None = None
+    retry_failed: bool = False
+    free_bytes: int = 256_000_000
+    optimize: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Where to search. Empty fields do not restrict.
+
+    Attributes:
+        documents: names as ``Archive.document`` takes them.
+        kinds: of blocks (``table``, ``formula``, ...), see ``paperlode.ingest.document.Kind``.
+        pages: first and last page, 0-based, both inclusive.
+        layers: ``body``, ``note``, ``furniture``; body and notes when empty.
+    """
+
+    documents: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    pages: tuple[int, int] | None = None
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an archive holds.
+
+    Attributes:
+        folder: the index folder. bytes: of its files.
+        embedder, dimensions: the model that its vectors are made with.
+        parser, chunker: of the last run.
+        counts: documents, pages, failed pages, chunks, failed files.
+        failures: files that could not be taken.
+        outdated: documents made with another parser or chunker than the last run's; ingest them again to renew them.
+        pending: documents begun and not finished.
+    """
+
+    folder: str
+    bytes: int
+    embedder: str
+    dimensions: int
+    parser: str
+    chunker: str
+    counts: Counts
+    failures: list[FailureRecord]
+    outdated: int
+    pending: int
+
+
+class Archive:
+    """One index folder, held by this process until ``close``. Use ``open``, ``create`` or ``open_or_create``.
+
+    Methods may be called from several threads; ``ingest`` from one at a time.
+    """
+
+    def __init__(self, directory: Directory, manifest: Manifest, embedder: Embedder | None, stack: ExitStack) -> None:
+        """Not for callers. ``stack`` lets go of the locked ``directory``; the archive takes over what is on it."""
+        from paperlode.api.sink import Cleaner
+        from paperlode.ingest.pipeline import recover
+
+        self.directory = directory
+        self._manifest = replace(manifest, ready=True)
+        self._embedder = embedder
+        self._lazily = threading.Lock()
+        self._ingesting = threading.Lock()
+        self._pool: WorkerPool | None = None
+        self._index, self._ledger = _open_stores(directory, manifest, stack)
+        if not manifest.ready:
+            self._manifest.write(directory)
+        recover(Cleaner(self._index), self._ledger)
+        self._resources = stack.pop_all()
+
+    # -- opening and closing
+
+    @classmethod
+    def open(cls, folder: str | Path, *, embedder: str | Embedder | None = None) -> Archive:
+        """Open an index folder.
+
+        Args:
+            folder: made by ``create``.
+            embedder: name of the model, or a model; None for the one the index was made with.
+
+        Raises:
+            ArchiveNotFound, ArchiveLocked, ArchiveCorrupt: there is none, another process has it, it is damaged.
+            SchemaMismatch: made with another model or by another version; both are named.
+        """
+        directory = Directory(Path(folder).expanduser())
+        manifest = Manifest.read(directory)
+        with ExitStack() as stack:
+            stack.callback(Lock(directory).release)
+            manifest = Manifest.read(directory)  # again: another process may just have been creating it
+            if not manifest.ready:
+                raise ArchiveNotFound(
+                    f"The index in {str(directory.root)!r} was begun and never finished.",
+                    hint=f"Make it with: paperlode ingest PATH --index {directory.root}",
+                )
+            if embedder is not None:
+                manifest.check_embedder(embedder if isinstance(embedder, str) else embedder.name, directory.root)
+            given = None if isinstance(embedder, str) else embedder
+            return cls(directory, manifest, given, stack)
+
+    @classmethod
+    def create(cls, folder: str | Path, *, embedder: str | Embedder = DEFAULT_EMBEDDER) -> Archive:
+        """Make an empty index in a new or empty folder.
+
+        Raises:
+            ModelUnknown, MissingExtra, ModelChecksumMismatch: the model cannot be had; nothing is made.
+            ArchiveError: the folder cannot be written, or holds other things. StorageFull: no room.
+        """
+        from paperlode.retrieval.index import Schema
+
+        model = _load(embedder)
+        directory = Directory(Path(folder).expanduser())
+        make_root(directory)
+        with ExitStack() as stack:
+            stack.callback(Lock(directory).release)
+            if directory.manifest.exists() and Manifest.read(directory).ready:
+                raise InvalidRequest(f"There is an index in {str(directory.root)!r} already.", hint="Open it.")
+            manifest = Manifest(Schema.of(model).to_dict())
+            manifest.write(directory)
+            _clear_stores(directory)
+            return cls(directory, manifest, model, stack)
+
+    @classmethod
+    def open_or_create(cls, folder: str | Path, *, embedder: str | Embedder | None = None) -> Archive:
+        """Open the index, or make one where there is none. Raises like ``open`` and ``create``."""
+        try:
+            return cls.open(folder, embedder=embedder)
+        except ArchiveNotFound:
+            return cls.create(folder, embedder=embedder or DEFAULT_EMBEDDER)
+
+    def close(self) -> None:
+        """Let go of the folder. Idempotent."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model of this index, loaded when first needed.
+
+        Raises:
+            SchemaMismatch: the model of that name gives other vectors today.
+        """
+        with self._lazily:
+            if self._embedder is None:
+                model = _load(str(self._manifest.schema["embedder"]))
+                self._manifest.stored_schema(self.directory.root).check(model)
+                self._embedder = model
+            return self._embedder
+
+    # -- documents in
+
+    def ingest(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        options: IngestOptions | None = None,
+        parser: Parser | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> RunReport:
+        """Take in files, folders and globs; what is done already is skipped. See ``paperlode.ingest.pipeline.run``.
+
+        Args:
+            paths: files, folders, globs.
+            options: see ``IngestOptions``.
+            parser: None for the local one; closed at the end.
+            on_progress: called from this thread, at most ten times a second.
+
+        Raises:
+            KeyboardInterrupt: after cleaning up; finished documents and parsed pages are kept.
+            ArchiveError, ModelError: not one file's fault.
+        """
+        from paperlode.api.sink import IndexSink
+        from paperlode.ingest.chunking import ChunkOptions
+        from paperlode.ingest.pipeline import RunOptions, run
+        from paperlode.ingest.stopwatch import Stopwatch
+
+        options = options or IngestOptions()
+        chunking = ChunkOptions()
+        watch = Stopwatch()
+        with self._ingesting, ExitStack() as stack:
+            with watch.stage("load model"):
+                embedder = self.embedder
+            parser = parser or _local_parser(options)
+            stack.callback(parser.close)
+            sink = IndexSink(self._index, embedder)
+            recipe = self._recipe(parser.fingerprint, chunking.fingerprint)
+            self._note(recipe)
+            report = run(
+                paths,
+                parser=parser,
+                counter=embedder,
+                sink=sink,
+                ledger=self._ledger,
+                recipe=recipe,
+                on_progress=on_progress,
+                options=RunOptions(
+                    retry_failed=options.retry_failed, disk=self.directory.root, free_bytes=options.free_bytes
+                ),
+                chunking=chunking,
+                watch=watch,
+            )
+            if report.ingested and options.optimize and report.stopped is None:
+                with watch.stage("optimize"):
+                    self._index.optimize()
+        report.seconds = _with_sink_stages(watch.seconds, sink.seconds)
+        return report
+
+    def _recipe(self, parser: str, chunker: str) -> Recipe:
+        from paperlode.ingest.ledger import Recipe
+
+        return Recipe(parser, chunker, str(self._manifest.schema["embedder"]))
+
+    def _note(self, recipe: Recipe) -> None:
+        if (self._manifest.parser, self._manifest.chunker) != (recipe.parser, recipe.chunker):
+            self._manifest = replace(self._manifest, parser=recipe.parser, chunker=recipe.chunker)
+            self._manifest.write(self.directory)
+
+    def delete(self, document: str) -> DocumentRecord:
+        """Take a document out of the index; the file itself is not touched. Returns what it was.
+
+        Raises:
+            DocumentNotFound, InvalidRequest: no document, or several, are called that.
+        """
+        record = self.document(document)
+        self._ledger.begin_removal(record.digest)
+        self._index.discard(record.digest)
+        self._ledger.remove(record.digest)
+        return record
+
+    # -- questions
+
+    def search(self, question: str, *, limit: int = 5, scope: Scope | None = None) -> list[Hit]:
+        """The best pages for the question, best first.
+
+        Raises:
+            InvalidRequest: an empty question, or a limit or scope that makes no sense.
+            DocumentNotFound: the scope names an unknown document.
+        """
+        from paperlode.retrieval.search import Search
+
+        return Search(self._index, self.embedder).search(question, limit=limit, filters=self._filter(scope))
+
+    def ask(self, question: str, *, limit: int = 5, scope: Scope | None = None) -> tuple[Answer, list[Hit]]:
+        """An answer that cites the best ``limit`` hits, and those hits. Raises like ``search``."""
+        from paperlode.retrieval.answer import QuotingAnswerer
+
+        hits = self.search(question, limit=limit, scope=scope)
+        names = self.names(hits)
+        return QuotingAnswerer(self.embedder, name_of=lambda digest: names[digest]).answer(question, hits), hits
+
+    def _filter(self, scope: Scope | None) -> Any:
+        from paperlode.ingest.document import Kind, Layer
+        from paperlode.retrieval.index import Filter
+
+        scope = scope or Scope()
+        return Filter(
+            documents=tuple(self.document(d).digest for d in scope.documents),
+            kinds=_members(Kind, scope.kinds, "kind"),
+            pages=scope.pages,
+            layers=_members(Layer, scope.layers, "layer"),
+        )
+
+    def names(self, hits: Sequence[Hit]) -> dict[str, str]:
+        """File names of the hits' documents, by digest."""
+        return self._ledger.names({h.document for h in hits})
+
+    def hit(self, chunk: str) -> Chunk:
+        """The chunk with this id.
+
+        Raises:
+            DocumentNotFound: there is none.
+        """
+        found = self._index.get([chunk])
+        if not found:
+            raise DocumentNotFound(f"There is no hit {chunk!r} in the index.", hint="Ids are in the search's output.")
+        return found[0]
+
+    # -- what is in it
+
+    def status(self) -> Status:
+        """What the archive holds."""
+        m = self._manifest
+        documents = self._ledger.documents()
+        indexed = [d for d in documents if d.status == "indexed"]
+        return Status(
+            folder=str(self.directory.root),
+            bytes=self.directory.size(),
+            embedder=str(m.schema["embedder"]),
+            dimensions=int(m.schema["dimensions"]),
+            parser=m.parser,
+            chunker=m.chunker,
+            counts=self._ledger.counts(),
+            failures=self._ledger.failures(),
+            outdated=sum((d.recipe.parser, d.recipe.chunker) != (m.parser, m.chunker) for d in indexed),
+            pending=sum(d.status == "pending" for d in documents),
+        )
+
+    def documents(self) -> list[DocumentRecord]:
+        """Every searchable document, by name."""
+        return [d for d in self._ledger.documents() if d.status == "indexed"]
+
+    def document(self, ref: str) -> DocumentRecord:
+        """The document named by digest, 6 or more digits of it, path, file name, or file name without extension.
+
+        Raises:
+            DocumentNotFound, InvalidRequest: none, or several, are called that.
+        """
+        return self._ledger.document(ref)
+
+    def failed_pages(self, document: str) -> list[FailedPage]:
+        """The document's pages that could not be parsed, with the reasons."""
+        record = self.document(document)
+        return self._ledger.failed_pages(record.digest, record.recipe.parser)
+
+    def export(self, document: str, form: str) -> Iterator[str]:
+        """The document as ``json``, ``markdown``, ``html``, or ``jsonl`` (one chunk a line), in pieces of text.
+
+        Raises:
+            DocumentNotFound, InvalidRequest: no such document or format.
+        """
+        from paperlode.api.export import export
+
+        return export(self._ledger, self._index, self.document(document), form)
+
+    def page_picture(
+        self, document: str, page: int, *, boxes: Sequence[Box] = (), dpi: int = 110, password: str | None = None
+    ) -> bytes:
+        """A page (0-based) as PNG, with boxes (points) drawn on it.
+
+        Raises:
+            DocumentNotFound: no such document or page.
+            SourceError: the file is gone, or holds something else now, or needs a password.
+            PageError: the page cannot be rendered.
+        """
+        from paperlode.api.export import find_source
+        from paperlode.ingest.pages import PageRef, render_page
+
+        record = self.document(document)
+        if not 0 <= page < record.page_count:
+            raise DocumentNotFound(
+                f"{record.name!r} has no page {page + 1}; its pages are 1 to {record.page_count}.",
+                hint="People count pages from 1, the JSON from 0.",
+            )
+        path = find_source(record)
+        ref = PageRef(path, page, pdf=record.media_type == "application/pdf", password=password)
+        return self._workers().call(render_page, ref, dpi, tuple(boxes), what=str(ref))
+
+    def _workers(self) -> WorkerPool:
+        from paperlode.ingest.pages import WorkerPool
+
+        with self._lazily:
+            if self._pool is None:
+                self._pool = WorkerPool(workers=1)
+            return self._pool
+
+    def check(self) -> list[str]:
+        """What does not fit together in the folder, in words; empty when it is sound."""
+        indexed = {d.digest: d for d in self.documents()}
+        held = self._index.documents()
+        problems = [
+            f"{d.name} is recorded, but not in the index" for d in indexed.values() if d.chunks and d.digest not in held
+        ]
+        problems += [f"the index holds {digest[:12]}, which is not recorded" for digest in sorted(held - set(indexed))]
+        count, recorded = self._index.count(), sum(d.chunks for d in indexed.values())
+        if count != recorded:
+            problems.append(f"the index holds {count} chunks, {recorded} are recorded")
+        return problems
+
+
+def _load(embedder: str | Embedder) -> Embedder:
+    if not isinstance(embedder, str):
+        return embedder
+    from paperlode.retrieval.embedding import load_embedder
+
+    return load_embedder(embedder)
+
+
+def _local_parser(options: IngestOptions) -> Parser:
+    from paperlode.ingest.parsing.local import LocalParser
+
+    return LocalParser(password=options.password, workers=options.workers, limits=options.limits)
+
+
+def _open_stores(directory: Directory, manifest: Manifest, stack: ExitStack) -> tuple[EdgeIndex, Ledger]:
+    from paperlode.ingest.ledger import Ledger
+    from paperlode.retrieval.edge import EdgeIndex
+
+    schema = manifest.stored_schema(directory.root)
+    if manifest.ready and not directory.ledger.exists():
+        raise ArchiveCorrupt(
+            f"The ledger {str(directory.ledger)!r} is missing.",
+            hint="Restore it from a backup, or delete the folder and ingest again.",
+        )
+    ledger = Ledger.open(directory.ledger)
+    stack.callback(ledger.close)
+    gone = not directory.index.exists()
+    if gone and manifest.ready:
+        ledger.forget_index()  # its folder was deleted: the next ingest makes it anew from the pages kept
+    index = EdgeIndex(directory.index, schema, create=gone)
+    stack.callback(index.close)
+    return index, ledger
+
+
+def _clear_stores(directory: Directory) -> None:
+    """What a creation that was broken off has left."""
+    import shutil
+
+    shutil.rmtree(directory.index, ignore_errors=True)
+    for path in directory.root.glob(f"{directory.ledger.name}*"):
+        path.unlink()
+
+
+def _with_sink_stages(seconds: dict[str, float], sink: dict[str, float]) -> dict[str, float]:
+    """The stage ``index``, as seen by the run, split into what the sink did in it."""
+    whole = seconds.pop("index", 0.0)
+    last = {k: seconds.pop(k) for k in ("optimize",) if k in seconds}
+    split = {**sink, "index": max(0.0, whole - sum(v for k, v in sink.items() if k != "index"))}
+    return {**seconds, **split, **last}
+
+
+_M = TypeVar("_M", bound=StrEnum)
+
+
+def _members(kind: type[_M], names: Sequence[str], what: str) -> tuple[_M, ...]:
+    try:
+        return tuple(kind(n) for n in names)
+    except ValueError:
+        known = ", ".join(kind)
+        raise InvalidRequest(f"There is no {what} among {', '.join(names)!r}.", hint=f"Known: {known}.") from None

@@ -1,0 +1,76 @@
+"""A document out of the archive again: as values, as text, or as the file it came from."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from paperlode.ingest.errors import InvalidRequest, SourceChanged, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from paperlode.ingest.document import ParsedDocument
+    from paperlode.ingest.ledger import DocumentRecord, Ledger
+    from paperlode.retrieval.index import Index
+
+__all__ = ["EXTENSIONS", "export", "find_source", "rebuild"]
+
+EXTENSIONS = {"json": ".json", "markdown": ".md", "html": ".html", "jsonl": ".jsonl"}
+"""The formats, and the extension of a file in each."""
+
+
+def export(ledger: Ledger, index: Index, record: DocumentRecord, form: str) -> Iterator[str]:
+    """The document in that format, in pieces of text; see ``Archive.export``."""
+    if form not in EXTENSIONS:
+        raise InvalidRequest(f"There is no export format {form!r}.", hint=f"Known: {', '.join(EXTENSIONS)}.")
+    if form == "jsonl":
+        return _chunk_lines(index, record)
+    return iter([_whole(rebuild(ledger, record), form)])
+
+
+def _chunk_lines(index: Index, record: DocumentRecord) -> Iterator[str]:
+    from paperlode.ingest.document import to_json
+
+    for chunk in index.chunks(record.digest):
+        yield json.dumps({**json.loads(to_json(chunk)), "name": record.name}, ensure_ascii=False) + "\n"
+
+
+def rebuild(ledger: Ledger, record: DocumentRecord) -> ParsedDocument:
+    """The document as values, assembled again from the pages kept in the ledger."""
+    from paperlode.ingest.assembly import assemble_document
+    from paperlode.ingest.document import Source
+
+    source = Source(record.uri, record.name, record.media_type, record.digest, record.size)
+    return assemble_document(source, ledger.pages(record.digest, record.recipe.parser))
+
+
+def _whole(document: ParsedDocument, form: str) -> str:
+    from paperlode.ingest.document import to_json
+    from paperlode.ingest.render import to_html, to_markdown
+
+    if form == "json":
+        return to_json(document) + "\n"
+    return to_markdown(document) if form == "markdown" else to_html(document)
+
+
+def find_source(record: DocumentRecord) -> str:
+    """A path where the document's bytes still lie.
+
+    Raises:
+        SourceError: of the last path tried: gone, unreadable, or it holds something else now.
+    """
+    from paperlode.ingest.sources import open_source
+
+    problem: SourceError = SourceError(f"No file is known to hold {record.name!r}.", hint="Ingest it again.")
+    for path in dict.fromkeys((*record.paths, record.uri)):
+        try:
+            if open_source(path).digest == record.digest:
+                return path
+        except SourceError as exc:
+            problem = exc
+        else:
+            problem = SourceChanged(
+                f"The file {path!r} holds other bytes than when it was ingested.", hint="Ingest it again."
+            )
+    raise problem

@@ -1,0 +1,336 @@
+"""What the query API takes and gives, as JSON; and what it needs of an archive.
+
+Everywhere: pages are 0-based; boxes are ``[x0, y0, x1, y1]`` in PDF points (1/72 inch), origin at the top left of the
+page as displayed. Text is the document's own, never to be read as HTML.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Protocol, Self
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from paperlode.ingest.document import Kind, Layer, PageBox
+from paperlode.ingest.ledger_tables import DocumentRecord
+from paperlode.retrieval.answer import Answer
+from paperlode.retrieval.answer import Citation as AnswerCitation
+from paperlode.retrieval.index import Filter
+from paperlode.retrieval.search import Hit
+
+__all__ = [
+    "MAX_LIMIT",
+    "MAX_PAGE",
+    "MAX_QUESTION",
+    "ArchiveLike",
+    "AskRequest",
+    "CitationOut",
+    "CitedAnswer",
+    "DocumentList",
+    "DocumentOut",
+    "Health",
+    "HitOut",
+    "Problem",
+    "Region",
+    "SearchRequest",
+    "SearchResults",
+]
+
+MAX_QUESTION = 2000
+"""Characters of a question."""
+MAX_LIMIT = 100
+"""Hits of one search."""
+MAX_PAGE = 10_000_000
+"""Above any page number: the end of an open range."""
+MAX_FILTERS = 100
+"""Documents or kinds named in one filter."""
+
+_DIGEST = "8f4b1c9e6a2d7035b1e8c4f60d93a7528f4b1c9e6a2d7035b1e8c4f60d93a752"
+_CHUNK = "3f0c7a52-8a61-5d0e-9c38-1f2b64d7e9a0"
+_REGION: dict[str, JsonValue] = {"page": 3, "box": [72.0, 310.5, 523.2, 352.8]}
+_HIT: dict[str, JsonValue] = {
+    "rank": 1,
+    "score": 1.73,
+    "id": _CHUNK,
+    "document": _DIGEST,
+    "name": "supply-agreement.pdf",
+    "page": 3,
+    "pages": [3],
+    "regions": [_REGION],
+    "kind": "text",
+    "layer": "body",
+    "heading_path": ["7 Liability", "7.2 Cap"],
+    "text": "The total liability of the Supplier shall not exceed EUR 2,000,000.",
+    "passage": "7.2 Cap\nThe total liability of the Supplier shall not exceed EUR 2,000,000.",
+    "confidence": None,
+    "flags": [],
+    "picture": f"/v1/documents/{_DIGEST}/pages/3/picture.png?hit={_CHUNK}",
+}
+_ASKED: dict[str, JsonValue] = {"question": "What is the cap on liability?", "limit": 5, "documents": [_DIGEST]}
+_CITATION: dict[str, JsonValue] = {
+    "n": 1,
+    "document": _DIGEST,
+    "name": "supply-agreement.pdf",
+    "page": 3,
+    "regions": [_REGION],
+    "quote": "The total liability of the Supplier shall not exceed EUR 2,000,000.",
+    "picture": f"/v1/documents/{_DIGEST}/pages/3/picture.png",
+}
+_DOCUMENT: dict[str, JsonValue] = {
+    "id": _DIGEST,
+    "name": "supply-agreement.pdf",
+    "media_type": "application/pdf",
+    "size": 182_044,
+    "pages": 14,
+    "failed_pages": 0,
+    "chunks": 61,
+    "status": "indexed",
+    "updated": "2026-01-15T09:30:00Z",
+}
+
+
+def _example(value: dict[str, JsonValue], *, extra: Literal["ignore", "forbid"] = "ignore") -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [value]}, extra=extra)
+
+
+class ArchiveLike(Protocol):
+    """What the API asks of an archive. Calls come from changing threads, but never two at a time."""
+
+    def search(self, question: str, *, limit: int = ..., filters: Filter | None = ...) -> list[Hit]:
+        """The best pages for a question, best first."""
+        ...
+
+    def ask(self, question: str, *, limit: int = ..., filters: Filter | None = ...) -> Answer:
+        """A cited answer made from the best ``limit`` pages."""
+        ...
+
+    def documents(self) -> list[DocumentRecord]:
+        """Every document, by name."""
+        ...
+
+    def document(self, key: str) -> DocumentRecord:
+        """One document, by digest, the beginning of it, or file name. Raises DocumentNotFound."""
+        ...
+
+    def page_picture(self, document: str, page: int, *, boxes: Sequence[PageBox] = ..., hit: str | None = ...) -> bytes:
+        """The page as PNG with boxes drawn."""
+        ...
+
+
+class Region(BaseModel):
+    """A box on a page."""
+
+    model_config = _example(_REGION)
+
+    page: Annotated[int, Field(ge=0, description="0-based")]
+    box: Annotated[
+        tuple[float, float, float, float], Field(description="[x0, y0, x1, y1] in PDF points, top left origin")
+    ]
+
+    @classmethod
+    def of(cls, region: PageBox) -> Self:
+        """From the value."""
+        x0, y0, x1, y1 = region.box
+        return cls(page=region.page, box=(x0, y0, x1, y1))
+
+
+class _Question(BaseModel):
+    question: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION, description="in plain words")]
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="how many pages to find")] = 5
+    documents: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=1024)]],
+        Field(max_length=MAX_FILTERS, description="only these: digest, the beginning of one, or file name"),
+    ] = []
+    kinds: Annotated[list[Kind], Field(max_length=MAX_FILTERS, description="only blocks of these kinds")] = []
+    page_from: Annotated[int | None, Field(ge=0, le=MAX_PAGE, description="first page, 0-based")] = None
+    page_to: Annotated[int | None, Field(ge=0, le=MAX_PAGE, description="last page, 0-based, inclusive")] = None
+
+
+class SearchRequest(_Question):
+    """A search."""
+
+    model_config = _example({**_ASKED, "kinds": ["text", "table"], "page_from": 0, "page_to": 20}, extra="forbid")
+
+
+class AskRequest(_Question):
+    """A question to be answered from the ``limit`` best pages."""
+
+    model_config = _example(_ASKED, extra="forbid")
+
+
+class HitOut(BaseModel):
+    """One page that answers, with the chunk that is the evidence."""
+
+    model_config = _example(_HIT)
+
+    rank: Annotated[int, Field(description="1 for the best")]
+    score: Annotated[float, Field(description="higher is better; comparable within one search only")]
+    id: Annotated[str, Field(description="of the chunk: the same input always gives the same id")]
+    document: Annotated[str, Field(description="digest (sha256) of the document")]
+    name: Annotated[str, Field(description="file name of the document")]
+    page: Annotated[int, Field(description="the page this hit stands for, 0-based")]
+    pages: Annotated[list[int], Field(description="all pages the evidence stands on, 0-based")]
+    regions: Annotated[list[Region], Field(description="where the evidence stands, in reading order")]
+    kind: Kind
+    layer: Layer
+    heading_path: Annotated[list[str], Field(description="headings above it, outermost first")]
+    text: Annotated[str, Field(description="the evidence as printed, with a table's caption and header rows")]
+    passage: Annotated[str, Field(description="the evidence with its neighbours on the page")]
+    confidence: Annotated[float | None, Field(description="0 to 1 of the recognition; null for a digital text layer")]
+    flags: list[str]
+    picture: Annotated[str, Field(description="path of the page's picture with the evidence marked")]
+
+    @classmethod
+    def of(cls, hit: Hit, name: str) -> Self:
+        """From the value; ``name`` is the document's."""
+        chunk = hit.chunk
+        return cls(
+            rank=hit.rank,
+            score=hit.score,
+            id=chunk.id,
+            document=chunk.document,
+            name=name,
+            page=hit.page,
+            pages=list(chunk.pages),
+            regions=[Region.of(r) for r in chunk.regions],
+            kind=chunk.kind,
+            layer=chunk.layer,
+            heading_path=list(chunk.heading_path),
+            text=chunk.shown_text,
+            passage=hit.passage,
+            confidence=chunk.confidence,
+            flags=list(chunk.flags),
+            picture=f"{_picture(chunk.document, hit.page)}?hit={quote(chunk.id, safe='')}",
+        )
+
+
+class SearchResults(BaseModel):
+    """The hits of a search, best first; no hits is an answer too."""
+
+    model_config = _example({"question": "What is the cap on liability?", "hits": [_HIT]})
+
+    question: str
+    hits: list[HitOut]
+
+
+class CitationOut(BaseModel):
+    """Where quote ``n`` of an answer was taken from."""
+
+    model_config = _example(_CITATION)
+
+    n: Annotated[int, Field(description="the number that stands in brackets in the answer, from 1")]
+    document: Annotated[str, Field(description="digest (sha256) of the document")]
+    name: Annotated[str, Field(description="file name of the document")]
+    page: Annotated[int, Field(description="0-based")]
+    regions: Annotated[list[Region], Field(description="where the quote stands")]
+    quote: Annotated[str, Field(description="the words as printed")]
+    picture: Annotated[str, Field(description="path of the page's picture")]
+
+    @classmethod
+    def of(cls, citation: AnswerCitation) -> Self:
+        """From the value."""
+        return cls(
+            n=citation.n,
+            document=citation.document,
+            name=citation.name,
+            page=citation.page,
+            regions=[Region.of(b) for b in citation.boxes],
+            quote=citation.quote,
+            picture=_picture(citation.document, citation.page),
+        )
+
+
+class CitedAnswer(BaseModel):
+    """An answer with ``[n]`` after what citation ``n`` shows; without citations nothing was found."""
+
+    model_config = _example(
+        {
+            "question": "What is the cap on liability?",
+            "text": "The total liability of the Supplier shall not exceed EUR 2,000,000. [1]",
+            "citations": [_CITATION],
+        }
+    )
+
+    question: str
+    text: str
+    citations: list[CitationOut]
+
+    @classmethod
+    def of(cls, question: str, answer: Answer) -> Self:
+        """From the value."""
+        return cls(question=question, text=answer.text, citations=[CitationOut.of(c) for c in answer.citations])
+
+
+class DocumentOut(BaseModel):
+    """A document of the archive."""
+
+    model_config = _example(_DOCUMENT)
+
+    id: Annotated[str, Field(description="digest (sha256) of its bytes")]
+    name: Annotated[str, Field(description="file name")]
+    media_type: str
+    size: Annotated[int, Field(description="bytes")]
+    pages: int
+    failed_pages: Annotated[int, Field(description="pages that could not be parsed")]
+    chunks: Annotated[int, Field(description="pieces of it in the index")]
+    status: Annotated[str, Field(description="pending, indexed or failed")]
+    updated: datetime
+
+    @classmethod
+    def of(cls, record: DocumentRecord) -> Self:
+        """From the ledger's record."""
+        return cls(
+            id=record.digest,
+            name=record.name,
+            media_type=record.media_type,
+            size=record.size,
+            pages=record.page_count,
+            failed_pages=record.failed_pages,
+            chunks=record.chunks,
+            status=record.status,
+            updated=datetime.fromtimestamp(record.updated, UTC),
+        )
+
+
+class DocumentList(BaseModel):
+    """Every document of the archive, by name."""
+
+    model_config = _example({"documents": [_DOCUMENT]})
+
+    documents: list[DocumentOut]
+
+
+class Health(BaseModel):
+    """The service answers and its archive opens."""
+
+    model_config = _example({"status": "ok", "version": "0.1.0", "documents": 12})
+
+    status: Annotated[str, Field(description="ok")]
+    version: Annotated[str, Field(description="of paperlode")]
+    documents: Annotated[int, Field(description="in the archive, whatever their status")]
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 has it (``application/problem+json``), with a hint and paperlode's own code."""
+
+    model_config = _example(
+        {
+            "type": "urn:paperlode:problem:document_not_found",
+            "title": "Document not found",
+            "status": 404,
+            "detail": "There is no document 'lease.pdf' in the index.",
+            "hint": "See: paperlode status",
+            "code": "document_not_found",
+        }
+    )
+
+    type: Annotated[str, Field(description="a URN that ends with the code")]
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="what happened")]
+    hint: Annotated[str, Field(description="what to do next; may be empty")]
+    code: Annotated[str, Field(description="stable and machine-readable")]
+
+
+def _picture(document: str, page: int) -> str:
+    return f"/v1/documents/{quote(document, safe='')}/pages/{page}/picture.png"

@@ -1,0 +1,1 @@
+"""The endpoints of the query API, one file a subject."""

@@ -1,0 +1,106 @@
+"""Search and ask."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from paperlode.api.models import (
+    MAX_FILTERS,
+    MAX_LIMIT,
+    MAX_PAGE,
+    MAX_QUESTION,
+    ArchiveLike,
+    AskRequest,
+    CitedAnswer,
+    HitOut,
+    SearchRequest,
+    SearchResults,
+)
+from paperlode.ingest.document import Kind
+from paperlode.ingest.errors import InvalidRequest
+from paperlode.retrieval.index import Filter
+from paperlode.retrieval.search import Hit
+
+from .gate import Gate, GateDep
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["search"])
+
+Name = Annotated[str, Query(min_length=1, max_length=1024)]
+
+
+@router.get("/search", summary="Search by URL")
+def search_by_url(
+    gate: GateDep,
+    *,
+    q: Annotated[
+        str, Query(min_length=1, max_length=MAX_QUESTION, examples=["cap on liability"], description="the question")
+    ],
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, examples=[5], description="how many pages to find")] = 5,
+    document: Annotated[
+        list[Name] | None,
+        Query(
+            max_length=MAX_FILTERS,
+            description="only this document: digest, the beginning of one, or file name; repeatable",
+        ),
+    ] = None,
+    kind: Annotated[
+        list[Kind] | None, Query(max_length=MAX_FILTERS, description="only blocks of this kind; repeatable")
+    ] = None,
+    page_from: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="first page, 0-based")] = None,
+    page_to: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="last page, 0-based, inclusive")] = None,
+) -> SearchResults:
+    """The best pages for a question, best first, each with the text, the page and the boxes of its evidence."""
+    request = SearchRequest(
+        question=q,
+        limit=limit,
+        documents=document or [],
+        kinds=kind or [],
+        page_from=page_from,
+        page_to=page_to,
+    )
+    return _search(gate, request)
+
+
+@router.post("/search", summary="Search")
+def search(gate: GateDep, request: SearchRequest) -> SearchResults:
+    """The best pages for a question, best first, each with the text, the page and the boxes of its evidence."""
+    return _search(gate, request)
+
+
+@router.post("/ask", summary="Ask for a cited answer")
+def ask(gate: GateDep, request: AskRequest) -> CitedAnswer:
+    """An answer in the documents' own words, every statement with its page and boxes."""
+    question = _question(request.question)
+    with gate.enter() as archive:
+        answer = archive.ask(question, limit=request.limit, filters=_filter(archive, request))
+    return CitedAnswer.of(question, answer)
+
+
+def _search(gate: Gate, request: SearchRequest) -> SearchResults:
+    question = _question(request.question)
+    with gate.enter() as archive:
+        hits = archive.search(question, limit=request.limit, filters=_filter(archive, request))
+        names = _names(archive, hits)
+    return SearchResults(question=question, hits=[HitOut.of(h, names[h.document]) for h in hits])
+
+
+def _question(text: str) -> str:
+    if not (question := text.strip()):
+        raise InvalidRequest("The question is empty.", hint="Ask with at least one word.")
+    return question
+
+
+def _filter(archive: ArchiveLike, request: SearchRequest | AskRequest) -> Filter:
+    """The filter, documents resolved to digests. Raises DocumentNotFound, InvalidRequest."""
+    pages = None
+    if request.page_from is not None or request.page_to is not None:
+        pages = (request.page_from or 0, MAX_PAGE if request.page_to is None else request.page_to)
+    digests = dict.fromkeys(archive.document(d).digest for d in request.documents)
+    return Filter(documents=tuple(digests), kinds=tuple(dict.fromkeys(request.kinds)), pages=pages)
+
+
+def _names(archive: ArchiveLike, hits: Sequence[Hit]) -> dict[str, str]:
+    return {d: archive.document(d).name for d in {h.document for h in hits}}

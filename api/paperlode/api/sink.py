@@ -1,0 +1,64 @@
+"""Where a run's chunks go: embedded, staged in the index, published a document at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paperlode.retrieval.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paperlode.ingest.document import Chunk
+    from paperlode.retrieval.embedding import Embedder
+    from paperlode.retrieval.index import Index
+
+__all__ = ["Cleaner", "IndexSink"]
+
+
+class Cleaner:
+    """The part of a sink that needs no model: dropping what is staged, and whole documents."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def discard(self, document: str) -> None:
+        """Drop what is staged of the document."""
+        self._index.discard(document, staged_only=True)
+
+    def remove(self, document: str) -> None:
+        """Drop the document altogether."""
+        self._index.discard(document)
+
+
+class IndexSink(Cleaner):
+    """A ``paperlode.ingest.pipeline.Sink`` that writes into an index."""
+
+    def __init__(self, index: Index, embedder: Embedder) -> None:
+        super().__init__(index)
+        self._writer = Writer(index, embedder)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Wall seconds so far of its own stages: ``embed``, ``lexical``, ``index``."""
+        return dict(self._writer.seconds)
+
+    def begin(self, document: str) -> None:
+        """A document starts."""
+        self._writer.begin(document)
+
+    def add(self, chunks: Sequence[Chunk]) -> None:
+        """Embed and stage chunks of it."""
+        self._writer.add(chunks)
+
+    def commit(self, document: str) -> None:
+        """Make it searchable, in place of an older version, and durable."""
+        self._writer.commit(document)
+
+    def discard(self, document: str) -> None:
+        """Drop what was added since ``begin``; a searchable version stays."""
+        self._writer.begin(document)
+
+    def flush(self) -> None:
+        """Make everything durable."""
+        self._writer.flush()

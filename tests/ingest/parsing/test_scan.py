@@ -1,0 +1,185 @@
+"""Scans, upright or not, are read, and what is found points back at the ink of the page as displayed."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pymupdf
+import pytest
+
+from paperlode.ingest.document import Block, Box, Kind, ParsedPage
+from paperlode.ingest.pages import PageRef, read_picture
+from paperlode.ingest.parsing.geometry import Affine
+from paperlode.ingest.parsing.local import LocalOptions, parse_page
+from paperlode.ingest.parsing.scan import ScanResult, read_scan, upright
+
+SAMPLES = Path(__file__).resolve().parents[3] / "samples"
+TRUTH: dict[str, Any] = json.loads((SAMPLES / "truth.json").read_text(encoding="utf-8"))
+
+
+@lru_cache
+def parsed(file: str, page: int = 0) -> ParsedPage:
+    """A sample page as the local parser reads it, here in this process."""
+    ref = PageRef(str(SAMPLES / "archive" / file), page, pdf=file.endswith(".pdf"))
+    return parse_page(ref, LocalOptions())
+
+
+def evidence(name: str, page: int = 0) -> list[tuple[str, Box]]:
+    """What the truth file says stands on the page, and where."""
+    return [
+        (e["text"], Box(*e["box"]))
+        for q in TRUTH["questions"]
+        for e in q["evidence"]
+        if (e["doc"], e["page"]) == (name, page)
+    ]
+
+
+def flat(text: str) -> str:
+    """Letters and digits only, in lower case."""
+    return re.sub(r"[\W_]", "", text).lower()
+
+
+def words(text: str) -> list[str]:
+    """Words and numbers in lower case."""
+    return re.findall(r"\w+(?:[.,]\d+)*", text.lower())
+
+
+def ink_boxes(blocks: tuple[Block, ...]) -> list[tuple[str, Box]]:
+    """Every printed line and table cell with its box."""
+    lines = [(b.text[ln.start : ln.end], ln.region.box) for b in blocks for ln in b.lines]
+    return lines + [(c.text, c.region.box) for b in blocks if b.table for c in b.table.cells if c.region]
+
+
+def stands_at(page: ParsedPage, text: str, box: Box) -> None:
+    """Asserts that lines or cells at ``box`` hold the words of ``text``, and that their boxes meet most of it."""
+    near = [(t, b) for t, b in ink_boxes(page.blocks) if b.overlap(box) > 0.1 * min(b.area, box.area)]
+    found = flat(" ".join(t for t, _ in near))
+    missing = [w for w in words(text) if flat(w) not in found]
+    assert len(missing) <= 0.1 * len(words(text)), f"{missing} of {text!r} not in {near}"
+    covered = sum(b.overlap(box) for _, b in near)
+    assert covered > 0.5 * box.area, f"{text!r}: {covered / box.area:.0%} of its box"
+
+
+@pytest.mark.slow
+def test_an_upside_down_scan_is_read_and_points_at_its_ink() -> None:
+    """The page is turned by 180 degrees and a little skew; its words are found where they stand as displayed."""
+    page = parsed("upside_down.pdf")
+    assert page.failure is None
+    assert page.parser.endswith("/scan")
+    assert (page.rotation, page.skew) == (180, pytest.approx(0.7, abs=0.2))
+    assert (page.width, page.height) == (612, 792)
+    assert "text_layer_none" in page.flags
+    for text, box in evidence("upside_down"):
+        stands_at(page, text, box)
+    (table,) = [b.table for b in page.blocks if b.table]
+    assert table.grid()[4] == ["12.000", "12.016", "+0.016", "0.009"]
+    assert page.blocks[0].text == "Certificate of Calibration"
+    assert page.blocks[0].regions[0].box.y0 > 700  # at the foot, as displayed
+
+
+@pytest.mark.slow
+def test_a_skewed_scan_is_read() -> None:
+    """A page skewed by 1.3 degrees says so, and its clauses are read almost to the letter."""
+    page = parsed("service_agreement_scan.pdf")
+    assert (page.rotation, page.skew) == (0, pytest.approx(1.3, abs=0.2))
+    sentence = (
+        "The Contractor shall respond to an emergency call within ninety (90) minutes and to any other call within "
+        "eight (8) working hours. A call is an emergency if the temperature in a cold store rises above -12 °C or if a "
+        "production line has stopped."
+    )
+    got = set(words(page.text))
+    assert sum(w in got for w in words(sentence)) > 0.95 * len(words(sentence))
+    for text, box in evidence("service_agreement_scan"):
+        stands_at(page, text, box)
+    confidences = [b.confidence for b in page.blocks if b.text]
+    assert all(c is not None and 0.6 < c <= 1 for c in confidences)
+    assert any(b.kind in (Kind.HEADING, Kind.TITLE) for b in page.blocks)
+
+
+@pytest.mark.slow
+def test_a_chinese_scan_is_read() -> None:
+    """Chinese text, its numbers to the digit, and its table are found on a skewed page."""
+    page = parsed("chinese_report_scan.pdf")
+    assert page.skew == pytest.approx(-0.9, abs=0.2)
+    found = flat(page.text)
+    for text, _ in evidence("chinese_report_scan"):
+        assert sum(c in found for c in flat(text)) > 0.97 * len(flat(text)), text
+    for number in ("1,284,563,210.45", "98,742,336.50", "67,360,000.00", "2,356,781,094.62"):
+        assert number in page.text
+    (table,) = [b.table for b in page.blocks if b.table]
+    assert ["总资产", "2,356,781,094.62", "2,087,430,115.38", "12.90%"] in table.grid()
+    assert "公司位于临江市的第二生产基地于2024年9月18日正式投产" in page.text.replace(" ", "")
+
+
+@lru_cache
+def top_of_report() -> tuple[Any, float, float, list[tuple[str, Box]]]:
+    """The top of a digital sample page as a picture, its size in points, and its words with their boxes."""
+    clip = pymupdf.Rect(0, 0, 612, 230)
+    with pymupdf.open(SAMPLES / "archive" / "annual_report.pdf") as doc:
+        pix = doc[0].get_pixmap(dpi=130, clip=clip, colorspace=pymupdf.csRGB)
+        found = [(w[4], Box(*w[:4])) for w in doc[0].get_text("words", clip=clip)]
+    picture = np.frombuffer(pix.samples, dtype=np.uint8).reshape(pix.height, pix.width, 3)
+    return picture, clip.width, clip.height, found
+
+
+@lru_cache
+def turned_page(turn: int) -> ScanResult:
+    """The same picture turned clockwise by ``turn`` and read."""
+    picture, width, height, _ = top_of_report()
+    if turn in (90, 270):
+        width, height = height, width
+    return read_scan(np.ascontiguousarray(np.rot90(picture, k=-turn // 90)), width, height, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", [90, 270])
+def test_a_lying_page_is_turned_upright(turn: int) -> None:
+    """A page scanned on its side is turned back, read, and its boxes lie on the words as displayed."""
+    result = turned_page(turn)
+    assert result.rotation == 360 - turn
+    _, width, height, found = top_of_report()
+    move = Affine.quarter_turn(turn, width, height)
+    read = ink_boxes(result.blocks)
+    long_words = [(w, move.box(b)) for w, b in found if len(flat(w)) > 3]
+    hits = [any(flat(w) in flat(t) and b.overlap(at) > 0.5 * at.area for t, b in read) for w, at in long_words]
+    assert len(hits) > 20
+    assert sum(hits) > 0.9 * len(hits)
+
+
+@pytest.mark.slow
+def test_an_upright_page_is_left_alone() -> None:
+    """A straight picture keeps its pixels, and the map back is the identity."""
+    picture, *_ = top_of_report()
+    straight, quads, move, rotation, skew = upright(picture)
+    assert straight is picture
+    assert (rotation, skew, move) == (0, 0.0, Affine.quarter_turn(0, 0, 0))
+    assert len(quads) > 5
+
+
+@pytest.mark.parametrize("shade", [255, 120])
+def test_a_picture_without_text_gives_no_blocks(shade: int) -> None:
+    """Bare paper, white or gray, has nothing on it and is not turned."""
+    result = read_scan(np.full((400, 300, 3), shade, dtype=np.uint8), 300, 400, 0)
+    assert result == ScanResult((), 0, 0.0, 0)
+
+
+@pytest.mark.slow
+def test_the_photo_of_a_receipt_is_read() -> None:
+    """A photographed receipt gives its totals, in points of the photo's own resolution."""
+    page = parsed("receipt_photo.jpg")
+    assert page.failure is None
+    for text, box in evidence("receipt_photo"):
+        stands_at(page, text, box)
+
+
+def test_pictures_of_samples_have_the_size_the_truth_says() -> None:
+    """Points of the page as displayed are those of the truth file."""
+    for file, doc in TRUTH["docs"].items():
+        ref = PageRef(str(SAMPLES / "archive" / file), 0, pdf=file.endswith(".pdf"))
+        _, width, height = read_picture(ref, dpi=36)
+        assert [width, height] == pytest.approx(doc["sizes"][0], abs=1), file

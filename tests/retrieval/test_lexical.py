@@ -1,0 +1,75 @@
+"""Terms and their weights."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from paperlode.retrieval.lexical import sparse_document, sparse_page, sparse_query, term_counts, tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("The companies' net sales", ["company", "net", "sale"]),
+        ("$1,284,563,210.45 (1,577) 12.5%", ["1284563210.45", "1577", "12.5"]),
+        ("FY2022, Q4 and the 10-K", ["fy2022", "q4", "10", "k"]),
+        ("10k 3.5x 2,0191", ["10k", "3", "5x", "2", "0191"]),
+        ("clause 4.2.1, 2019-2020", ["clause", "4.2.1", "2019", "2020"]),
+        ("3M's analysis of the U.S. business", ["3m", "analysis", "u", "s", "business"]),
+        ("ＮＥＴ　ｓａｌｅｓ １２", ["net", "sale", "12"]),
+        ("一二 1,284万元", ["一二", "1284", "万元"]),
+        ("the of and", []),
+        ("", []),
+    ],
+)
+def test_terms(text: str, terms: list[str]) -> None:
+    """Case, width, plural and thousands separators do not matter; stop words go."""
+    assert list(tokens(text)) == terms
+
+
+def test_a_long_chinese_word_is_found_by_its_parts() -> None:
+    """Words inside words are terms too, and digits beside ideographs are numbers."""
+    found = set(tokens("2022年公司的净利润为1,284万元，中华人民共和国"))
+    assert {"2022", "公司", "净利润", "利润", "1284", "万元", "中华人民共和国", "共和国"} <= found
+    assert "的" not in found
+
+
+def test_a_number_is_one_term_however_it_is_grouped() -> None:
+    """1,284,563,210.45 is found by 1284563210.45."""
+    assert sparse_query("1,284,563,210.45") == sparse_query("1284563210.45")
+    assert len(sparse_query("1,284,563,210.45").indices) == 1
+
+
+def test_weights_saturate_and_shrink_with_length() -> None:
+    """BM25: the second mention is worth less than the first, and a mention in a long text less than in a short one."""
+
+    def weight(text: str) -> float:
+        (term,) = sparse_query("profit").indices
+        vector = sparse_document(text)
+        return vector.values[vector.indices.index(term)]
+
+    once, twice = weight("profit"), weight("profit profit")
+    assert once < twice < 2 * once
+    assert weight("profit " + "filler " * 200) < once
+
+
+def test_a_vector_depends_on_its_text_only() -> None:
+    """Ascending distinct 32-bit indices; the same in another process, whatever Python's hash seed."""
+    text = "Net sales of 3M; sales 净利润"
+    vector = sparse_document(text)
+    assert list(vector.indices) == sorted(set(vector.indices))
+    assert all(0 <= i < 1 << 32 for i in vector.indices)
+    code = f"from paperlode.retrieval.lexical import sparse_document as s; print(s({text!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(vector)
+    assert not done.stderr, "jieba must stay quiet"
+
+
+def test_a_page_weighs_the_terms_of_all_its_chunks() -> None:
+    """The page's vector is that of the sum of counts, with the length of a page for average."""
+    page = sparse_page(term_counts("net sales") + term_counts("net income"))
+    assert set(page.indices) == set(sparse_query("net sales income").indices)
+    assert max(page.values) == page.values[page.indices.index(sparse_query("net").indices[0])]
