@@ -63,9 +63,9 @@ def ingest(archive: Any, paths: list[str]) -> Any:
         def on_progress(p: Any) -> None:
             if time.monotonic() - last[0] > 1:
                 last[0] = time.monotonic()
-                bar.update(task, completed=p.pages_done, total=p.pages_known or None, description=p.document[:30])
+                bar.update(task, completed=p.pages_done, total=p.pages_expected or None, description=p.document[:30])
 
         report = archive.ingest(paths, on_progress=on_progress)
-    for f in report.failed_pages:
-        print(f"failed page: {f}", file=sys.stderr)
+    for problem in (*report.failed, *report.page_problems):
+        print(f"failed: {problem}", file=sys.stderr)
     return report

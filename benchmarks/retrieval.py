@@ -18,17 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from common import ingest, peak_memory
-from paperlode.api.archive import Archive
 
-from paperlode.retrieval.index import Filter
+from paperlode.api.archive import Archive, Scope
 
 
 def ranked(
-    archive: Archive, question: str, names: dict[str, str], limit: int, where: Filter | None
+    archive: Archive, question: str, names: dict[str, str], limit: int, where: Scope | None
 ) -> list[dict[str, Any]]:
     return [
         {"doc": names[h.document], "page": h.page, "pages": list(h.pages), "text": h.passage}
-        for h in archive.search(question, limit=limit, filters=where)
+        for h in archive.search(question, limit=limit, scope=where)
     ]
 
 
@@ -63,7 +62,7 @@ def main() -> None:
         ):
             for q in questions:
                 digest = digests.get(q["doc_name"])
-                inside = ranked(archive, q["question"], names, a.limit, Filter(documents=(digest,))) if digest else []
+                inside = ranked(archive, q["question"], names, a.limit, Scope(documents=(digest,))) if digest else []
                 everywhere = ranked(archive, q["question"], names, a.limit, None)
                 for out, hits in ((doc, inside), (corpus, everywhere)):
                     out.write(json.dumps({"question_id": q["question_id"], "ranked": hits}, ensure_ascii=False) + "\n")

@@ -314,6 +314,16 @@ def test_list_items_stay_with_their_lead_in() -> None:
     assert chunks[1].text.startswith("The Company shall:\nitem")
 
 
+def test_a_clause_that_goes_on_is_named() -> None:
+    """Later chunks of a long numbered clause have its number and name as context; a plain paragraph's have none."""
+    body = "The parties shall keep all of it secret at all times. " * 20
+    first, *later = chunks_of([text_block("12.3 Confidential Information. " + body)])
+    assert first.context == ""
+    assert len(later) > 2
+    assert {c.context for c in later} == {"12.3 Confidential Information."}
+    assert {c.context for c in chunks_of([text_block(body)])} == {""}
+
+
 def test_long_paragraphs_are_cut_at_sentence_ends() -> None:
     """English and Chinese sentences stay whole; abbreviations and section numbers end none."""
     english = "Acme Inc. and its U.S. units paid $1.5 million under Sec. 2. of it. " * 12

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
@@ -15,7 +17,6 @@ from paperlode.retrieval.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 NAMES = UUID("6b3f3c1e-0000-4000-8000-000000000000")
 
@@ -45,12 +46,26 @@ def embedder() -> MiniLM:
     return MiniLM(threads=1)
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory, embedder: MiniLM) -> Path:
+    """The folder of an empty index, to be copied: making one takes over a second."""
+    path = tmp_path_factory.mktemp("empty") / "edge"
+    EdgeIndex(path, Schema.of(embedder), create=True).close()
+    return path
+
+
 @pytest.fixture
-def index(tmp_path: Path, embedder: MiniLM) -> Iterator[EdgeIndex]:
+def folder(tmp_path: Path, empty: Path) -> Path:
+    """The folder of an empty index of this test's own."""
+    return Path(shutil.copytree(empty, tmp_path / "edge"))
+
+
+@pytest.fixture
+def index(folder: Path, embedder: MiniLM) -> Iterator[EdgeIndex]:
     """An empty index."""
-    made = EdgeIndex(tmp_path / "edge", Schema.of(embedder), create=True)
-    yield made
-    made.close()
+    opened = EdgeIndex(folder, Schema.of(embedder))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -56,9 +56,7 @@ def test_a_chunk_comes_back_exactly(index: EdgeIndex, write: Write, chunk_of: Ch
     assert index.locate([chunks[1].id]) == {chunks[1].id: ("d1", (3, 4))}
 
 
-def test_scores_are_a_cosine_and_bm25(
-    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
-) -> None:
+def test_scores_are_a_cosine_and_bm25(index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf) -> None:
     """Each vector gives its own score; a rare word weighs more than a common one."""
     texts = ["The net income of the company", "The company has offices", "The company and its zebra", "Other matters"]
     write([chunk_of(t, ordinal=i, page=i) for i, t in enumerate(texts)])
@@ -182,7 +180,7 @@ from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.index import Schema
 from paperlode.retrieval.lexical import sparse_document
 import numpy as np
-index = EdgeIndex(Path({path!r}), Schema("minilm", 384), create=True)
+index = EdgeIndex(Path({path!r}), Schema("minilm", 384))
 def stage(document, n):
     chunks = [make_chunk(f"Zebra {{i}}", document=document, ordinal=i) for i in range(n)]
     index.stage(chunks, np.ones((n, 384), dtype=np.float32), [sparse_document(c.text) for c in chunks])
@@ -198,13 +196,12 @@ os.kill(os.getpid(), signal.SIGKILL)
     ("then", "documents"),
     [("", {"whole"}), ("index.flush()", {"whole"}), ("index.publish('half')", {"whole", "half"})],
 )
-def test_a_killed_process_leaves_whole_documents_only(tmp_path: Path, then: str, documents: set[str]) -> None:
+def test_a_killed_process_leaves_whole_documents_only(folder: Path, then: str, documents: set[str]) -> None:
     """Killed while staging: nothing of it is there and it can be staged again; killed after publishing: all is there."""
-    path = tmp_path / "edge"
-    code = KILLED.format(path=str(path), then=then, tests=os.path.dirname(__file__))  # noqa: PTH120
+    code = KILLED.format(path=str(folder), then=then, tests=os.path.dirname(__file__))  # noqa: PTH120
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    index = EdgeIndex(path, Schema("minilm", 384))
+    index = EdgeIndex(folder, Schema("minilm", 384))
     assert index.documents() == documents
     assert index.count() == 300 * len(documents)
     assert all(c.document in documents for c in index.get(list(found(index, "zebra"))))
@@ -213,17 +210,17 @@ def test_a_killed_process_leaves_whole_documents_only(tmp_path: Path, then: str,
     index.close()
 
 
-def test_reopening_keeps_everything(tmp_path: Path, embedder: MiniLM, chunk_of: ChunkOf) -> None:
+def test_reopening_keeps_everything(folder: Path, embedder: MiniLM, chunk_of: ChunkOf) -> None:
     """After close, with flushes and without, and after optimizing."""
     schema = Schema.of(embedder)
     chunks = [chunk_of(f"Zebra {i}", ordinal=i) for i in range(5)]
-    with_index = EdgeIndex(tmp_path / "edge", schema, create=True)
+    with_index = EdgeIndex(folder, schema)
     stage(with_index, embedder, chunks)
     with_index.publish("d1")
     with_index.optimize()
     with_index.close()
     with_index.close()
-    again = EdgeIndex(tmp_path / "edge", schema)
+    again = EdgeIndex(folder, schema)
     assert list(again.chunks("d1")) == chunks
     again.close()
 
@@ -250,11 +247,10 @@ def test_schema_says_what_does_not_fit(tmp_path: Path, embedder: MiniLM, index: 
         index.stage([chunk_of("a")], embedder.embed(["a", "b"]), [sparse_document("a")])
 
 
-def test_an_index_of_other_dimensions_is_refused(tmp_path: Path, embedder: MiniLM) -> None:
+def test_an_index_of_other_dimensions_is_refused(folder: Path) -> None:
     """Even where the stored schema was lost."""
-    EdgeIndex(tmp_path / "edge", Schema.of(embedder), create=True).close()
     with pytest.raises((SchemaMismatch, ArchiveCorrupt)):
-        EdgeIndex(tmp_path / "edge", Schema("other", 768))
+        EdgeIndex(folder, Schema("other", 768))
 
 
 def test_nothing_there(tmp_path: Path, embedder: MiniLM) -> None:
@@ -283,28 +279,31 @@ def unconfigured(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [truncated, emptied, unconfigured])
 def test_broken_files_are_called_corrupt(
-    tmp_path: Path, embedder: MiniLM, chunk_of: ChunkOf, damage: Callable[[Path], Any]
+    folder: Path, embedder: MiniLM, chunk_of: ChunkOf, damage: Callable[[Path], Any]
 ) -> None:
     """ArchiveCorrupt with the folder and what to do; never the engine's own error."""
-    path = tmp_path / "edge"
-    index = EdgeIndex(path, Schema.of(embedder), create=True)
+    index = EdgeIndex(folder, Schema.of(embedder))
     stage(index, embedder, [chunk_of("Zebra")])
     index.publish("d1")
     index.close()
-    damage(path)
+    damage(folder)
     with pytest.raises(ArchiveCorrupt, match=r"cannot be (opened|read).*ingest again"):
-        EdgeIndex(path, Schema.of(embedder)).search(HybridQuery(embedder.embed_query("zebra"), None, 5))
+        EdgeIndex(folder, Schema.of(embedder)).search(HybridQuery(embedder.embed_query("zebra"), None, 5))
 
 
-def test_a_full_disk_is_noticed_before_anything_is_written(
-    tmp_path: Path, embedder: MiniLM, chunk_of: ChunkOf
-) -> None:
+def test_a_full_disk_is_noticed_before_anything_is_written(folder: Path, embedder: MiniLM, chunk_of: ChunkOf) -> None:
     """StorageFull, and what was published before stays searchable."""
-    path = tmp_path / "edge"
-    index = EdgeIndex(path, Schema.of(embedder), create=True)
+    index = EdgeIndex(folder, Schema.of(embedder))
     stage(index, embedder, [chunk_of("Zebra")])
     index.publish("d1")
     index.close()
     with pytest.raises(StorageFull, match="MB are free"):
-        EdgeIndex(path, Schema.of(embedder), min_free=1 << 60)
-    assert EdgeIndex(path, Schema.of(embedder)).count() == 1
+        EdgeIndex(folder, Schema.of(embedder), min_free=1 << 60)
+    assert EdgeIndex(folder, Schema.of(embedder)).count() == 1
+
+
+def test_a_new_index_needs_an_empty_folder(folder: Path, embedder: MiniLM) -> None:
+    """Nothing is overwritten."""
+    with pytest.raises(ArchiveCorrupt):
+        EdgeIndex(folder, Schema.of(embedder), create=True)
+    assert EdgeIndex(folder, Schema.of(embedder)).count() == 0

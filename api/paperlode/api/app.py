@@ -8,12 +8,12 @@ visitor's browser read an archive on this machine, by a name that is made to poi
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 
+from .directory import package_version
 from .models import ArchiveLike, Problem
 from .routes import documents, health, search
 from .routes.gate import Gate
@@ -51,7 +51,7 @@ def create_app(archive: ArchiveLike, *, hosts: Sequence[str] = LOOPBACK, patienc
             "Pages are 0-based. Boxes are [x0, y0, x1, y1] in PDF points (1/72 inch), origin at the top left of the page as "
             "displayed. Errors are problem documents (RFC 9457)."
         ),
-        version=version("paperlode"),
+        version=package_version(),
         docs_url=None,
         redoc_url=None,
         responses=RESPONSES,

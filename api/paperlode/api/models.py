@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from paperlode.ingest.document import Kind, Layer, PageBox
-from paperlode.ingest.ledger_tables import DocumentRecord
+from paperlode.api.archive import Scope, Status
+from paperlode.ingest.document import Box, Chunk, Kind, Layer, PageBox
+from paperlode.ingest.ledger_tables import DocumentRecord, FailedPage
 from paperlode.retrieval.answer import Answer
 from paperlode.retrieval.answer import Citation as AnswerCitation
-from paperlode.retrieval.index import Filter
 from paperlode.retrieval.search import Hit
 
 __all__ = [
@@ -26,8 +26,10 @@ __all__ = [
     "AskRequest",
     "CitationOut",
     "CitedAnswer",
+    "DocumentDetail",
     "DocumentList",
     "DocumentOut",
+    "FailedPageOut",
     "Health",
     "HitOut",
     "Problem",
@@ -62,7 +64,7 @@ _HIT: dict[str, JsonValue] = {
     "heading_path": ["7 Liability", "7.2 Cap"],
     "text": "The total liability of the Supplier shall not exceed EUR 2,000,000.",
     "passage": "7.2 Cap\nThe total liability of the Supplier shall not exceed EUR 2,000,000.",
-    "confidence": None,
+    "confidence": 0.97,
     "flags": [],
     "picture": f"/v1/documents/{_DIGEST}/pages/3/picture.png?hit={_CHUNK}",
 }
@@ -87,6 +89,7 @@ _DOCUMENT: dict[str, JsonValue] = {
     "status": "indexed",
     "updated": "2026-01-15T09:30:00Z",
 }
+_FAILED: dict[str, JsonValue] = {"page": 8, "code": "page_timeout", "message": "Page 9 took longer than 120 s."}
 
 
 def _example(value: dict[str, JsonValue], *, extra: Literal["ignore", "forbid"] = "ignore") -> ConfigDict:
@@ -96,24 +99,40 @@ def _example(value: dict[str, JsonValue], *, extra: Literal["ignore", "forbid"] 
 class ArchiveLike(Protocol):
     """What the API asks of an archive. Calls come from changing threads, but never two at a time."""
 
-    def search(self, question: str, *, limit: int = ..., filters: Filter | None = ...) -> list[Hit]:
+    def search(self, question: str, *, limit: int = ..., scope: Scope | None = ...) -> list[Hit]:
         """The best pages for a question, best first."""
         ...
 
-    def ask(self, question: str, *, limit: int = ..., filters: Filter | None = ...) -> Answer:
-        """A cited answer made from the best ``limit`` pages."""
+    def ask(self, question: str, *, limit: int = ..., scope: Scope | None = ...) -> tuple[Answer, list[Hit]]:
+        """An answer that cites the best ``limit`` pages, and those."""
+        ...
+
+    def names(self, hits: Sequence[Hit]) -> dict[str, str]:
+        """File names of the hits' documents, by digest."""
+        ...
+
+    def hit(self, chunk: str) -> Chunk:
+        """The chunk with this id. Raises DocumentNotFound."""
+        ...
+
+    def status(self) -> Status:
+        """What the archive holds."""
         ...
 
     def documents(self) -> list[DocumentRecord]:
-        """Every document, by name."""
+        """Every searchable document, by name."""
         ...
 
-    def document(self, key: str) -> DocumentRecord:
-        """One document, by digest, the beginning of it, or file name. Raises DocumentNotFound."""
+    def document(self, ref: str) -> DocumentRecord:
+        """One document, by digest, the beginning of it, or file name. Raises DocumentNotFound, InvalidRequest."""
         ...
 
-    def page_picture(self, document: str, page: int, *, boxes: Sequence[PageBox] = ..., hit: str | None = ...) -> bytes:
-        """The page as PNG with boxes drawn."""
+    def failed_pages(self, document: str) -> list[FailedPage]:
+        """Its pages that could not be parsed."""
+        ...
+
+    def page_picture(self, document: str, page: int, *, boxes: Sequence[Box] = ...) -> bytes:
+        """The page, 0-based, as PNG with boxes drawn. Raises DocumentNotFound, SourceError, PageError."""
         ...
 
 
@@ -248,17 +267,14 @@ class CitedAnswer(BaseModel):
             "question": "What is the cap on liability?",
             "text": "The total liability of the Supplier shall not exceed EUR 2,000,000. [1]",
             "citations": [_CITATION],
+            "hits": [_HIT],
         }
     )
 
     question: str
     text: str
     citations: list[CitationOut]
-
-    @classmethod
-    def of(cls, question: str, answer: Answer) -> Self:
-        """From the value."""
-        return cls(question=question, text=answer.text, citations=[CitationOut.of(c) for c in answer.citations])
+    hits: Annotated[list[HitOut], Field(description="what the answer was made from, best first")]
 
 
 class DocumentOut(BaseModel):
@@ -273,7 +289,7 @@ class DocumentOut(BaseModel):
     pages: int
     failed_pages: Annotated[int, Field(description="pages that could not be parsed")]
     chunks: Annotated[int, Field(description="pieces of it in the index")]
-    status: Annotated[str, Field(description="pending, indexed or failed")]
+    status: Annotated[str, Field(description="indexed when it is searchable, otherwise pending or failed")]
     updated: datetime
 
     @classmethod
@@ -293,21 +309,53 @@ class DocumentOut(BaseModel):
 
 
 class DocumentList(BaseModel):
-    """Every document of the archive, by name."""
+    """Every searchable document of the archive, by name."""
 
     model_config = _example({"documents": [_DOCUMENT]})
 
     documents: list[DocumentOut]
 
 
+class FailedPageOut(BaseModel):
+    """A page that could not be parsed, and why."""
+
+    model_config = _example(_FAILED)
+
+    page: Annotated[int, Field(description="0-based")]
+    code: Annotated[str, Field(description="stable and machine-readable")]
+    message: str
+
+
+class DocumentDetail(DocumentOut):
+    """A document of the archive and its pages that could not be parsed."""
+
+    model_config = _example({**_DOCUMENT, "failed_pages": 1, "failures": [_FAILED]})
+
+    failures: list[FailedPageOut]
+
+
 class Health(BaseModel):
-    """The service answers and its archive opens."""
+    """The service answers and its archive can be read."""
 
-    model_config = _example({"status": "ok", "version": "0.1.0", "documents": 12})
+    model_config = _example(
+        {
+            "status": "ok",
+            "version": "0.1.0",
+            "documents": 12,
+            "pages": 340,
+            "failed_pages": 1,
+            "chunks": 1504,
+            "pending": 0,
+        }
+    )
 
-    status: Annotated[str, Field(description="ok")]
+    status: Literal["ok"]
     version: Annotated[str, Field(description="of paperlode")]
-    documents: Annotated[int, Field(description="in the archive, whatever their status")]
+    documents: Annotated[int, Field(description="searchable")]
+    pages: Annotated[int, Field(description="of those documents")]
+    failed_pages: Annotated[int, Field(description="that could not be parsed")]
+    chunks: Annotated[int, Field(description="in the index")]
+    pending: Annotated[int, Field(description="documents begun and not finished")]
 
 
 class Problem(BaseModel):

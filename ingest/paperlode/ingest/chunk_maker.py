@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +21,11 @@ CHUNKER_VERSION = "1"
 """Raised when the same document would be cut differently: it is part of every chunk's id."""
 EMBEDDED_PREFIX = "embedded_prefix"
 """Flag of a chunk whose own text may not be cut and is longer than the embedder reads: only its start is embedded."""
+
+_RUN_IN = re.compile(
+    r"\s*(?:(?:Section|SECTION|Article|ARTICLE|Clause)\s+)?[(]?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Z]|[IVX]{1,5})[.)]*\s+"
+    r"[A-Z][^.:;\n]{2,70}[.:](?=\s)|\s*第[一二三四五六七八九十百\d]{1,5}条\s*[^\s，。：；]{0,20}"
+)
 
 
 class Frame(Protocol):
@@ -53,17 +59,19 @@ class Frame(Protocol):
 
 
 class TextFrame:
-    """Running text: no context."""
+    """Running text: a clause that goes on from the chunk before has its number and name as context."""
 
     kind: Kind | None = None
     span: tuple[int, int] | None = None
 
-    def context(self, pieces: Sequence[Piece]) -> str:  # noqa: ARG002
-        """None: paragraphs are read under their headings."""
-        return ""
+    def context(self, pieces: Sequence[Piece]) -> str:
+        """``12. Confidentiality.`` when the first piece comes later in the clause that begins so; else nothing."""
+        first = pieces[0]
+        named = _RUN_IN.match(first.text)
+        return named.group().strip() if named and first.start >= named.end() else ""
 
     def shortened(self, pieces: Sequence[Piece], limit: int) -> str:  # noqa: ARG002
-        """None."""
+        """Nothing: it helps, and is not needed."""
         return ""
 
     def regions(self, pieces: Sequence[Piece]) -> list[PageBox]:

@@ -208,7 +208,9 @@ class EdgeIndex:
 
         with self._lock, self._engine("cannot be read"):
             request = FacetRequest("document", limit=1 << 31, exact=True, filter=self._condition(Filter()))
-            return {str(hit.value) for hit in self._shard.facet(request).hits if hit.count}  # deleted values stay, with 0
+            return {
+                str(hit.value) for hit in self._shard.facet(request).hits if hit.count
+            }  # deleted values stay, with 0
 
     def count(self, document: str | None = None) -> int:
         """Published chunks."""

@@ -1,10 +1,14 @@
 """The documents of the archive, and pictures of their pages."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
-from paperlode.api.models import MAX_PAGE, DocumentList, DocumentOut
+from paperlode.api.models import MAX_PAGE, DocumentDetail, DocumentList, DocumentOut, FailedPageOut
+from paperlode.ingest.document import Box, Chunk
+from paperlode.ingest.errors import DocumentNotFound
+from paperlode.ingest.ledger_tables import DocumentRecord
 
 from .gate import GateDep
 
@@ -25,17 +29,20 @@ Key = Annotated[
 
 @router.get("", summary="All documents")
 def documents(gate: GateDep) -> DocumentList:
-    """Every document of the archive, by name."""
+    """Every searchable document of the archive, by name."""
     with gate.enter() as archive:
         records = archive.documents()
     return DocumentList(documents=[DocumentOut.of(r) for r in records])
 
 
 @router.get("/{key}", summary="One document")
-def document(gate: GateDep, key: Key) -> DocumentOut:
-    """One document, by its digest or name."""
+def document(gate: GateDep, key: Key) -> DocumentDetail:
+    """One document, by its digest or name, with the pages that could not be parsed."""
     with gate.enter() as archive:
-        return DocumentOut.of(archive.document(key))
+        record = archive.document(key)
+        failed = archive.failed_pages(record.digest)
+    failures = [FailedPageOut(page=f.page, code=f.code, message=f.message) for f in failed]
+    return DocumentDetail(**dict(DocumentOut.of(record)), failures=failures)
 
 
 @router.get(
@@ -50,11 +57,22 @@ def picture(
     gate: GateDep,
     key: Key,
     page: Annotated[int, Path(ge=0, le=MAX_PAGE, description="0-based: 0 is the first page", examples=[3])],
-    hit: Annotated[
-        str | None, Query(min_length=1, max_length=100, description="id of a hit: its boxes are marked on the page")
-    ] = None,
+    hit: Annotated[UUID | None, Query(description="id of a hit: its boxes are marked on the page")] = None,
 ) -> Response:
     """The page as PNG, with the boxes of a hit marked. Pages are 0-based."""
     with gate.enter() as archive:
-        png = archive.page_picture(archive.document(key).digest, page, hit=hit)
+        record = archive.document(key)
+        boxes = _boxes(archive.hit(str(hit)), record, page) if hit else ()
+        png = archive.page_picture(record.digest, page, boxes=boxes)
     return Response(png, media_type="image/png")
+
+
+def _boxes(chunk: Chunk, record: DocumentRecord, page: int) -> tuple[Box, ...]:
+    """The chunk's boxes on that page. Raises DocumentNotFound when it does not stand there."""
+    boxes = tuple(r.box for r in chunk.regions if r.page == page)
+    if chunk.document != record.digest or not boxes:
+        raise DocumentNotFound(
+            f"The hit {chunk.id!r} is not on page {page} (0-based) of {record.name!r}.",
+            hint="A hit names its document and its pages; ask for the picture of one of them.",
+        )
+    return boxes

@@ -1,9 +1,8 @@
 """Is the service well."""
 
-from importlib.metadata import version
-
 from fastapi import APIRouter
 
+from paperlode.api.directory import package_version
 from paperlode.api.models import Health
 
 from .gate import GateDep
@@ -17,5 +16,14 @@ router = APIRouter(tags=["health"])
 def health(gate: GateDep) -> Health:
     """Answers with 200 when the archive can be read; with a problem otherwise."""
     with gate.enter() as archive:
-        count = len(archive.documents())
-    return Health(status="ok", version=version("paperlode"), documents=count)
+        status = archive.status()
+    counts = status.counts
+    return Health(
+        status="ok",
+        version=package_version(),
+        documents=counts.documents,
+        pages=counts.pages,
+        failed_pages=counts.failed_pages,
+        chunks=counts.chunks,
+        pending=status.pending,
+    )

@@ -1,17 +1,18 @@
 """Search and ask."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from paperlode.api.archive import Scope
 from paperlode.api.models import (
     MAX_FILTERS,
     MAX_LIMIT,
     MAX_PAGE,
     MAX_QUESTION,
-    ArchiveLike,
     AskRequest,
+    CitationOut,
     CitedAnswer,
     HitOut,
     SearchRequest,
@@ -19,7 +20,6 @@ from paperlode.api.models import (
 )
 from paperlode.ingest.document import Kind
 from paperlode.ingest.errors import InvalidRequest
-from paperlode.retrieval.index import Filter
 from paperlode.retrieval.search import Hit
 
 from .gate import Gate, GateDep
@@ -73,34 +73,38 @@ def search(gate: GateDep, request: SearchRequest) -> SearchResults:
 @router.post("/ask", summary="Ask for a cited answer")
 def ask(gate: GateDep, request: AskRequest) -> CitedAnswer:
     """An answer in the documents' own words, every statement with its page and boxes."""
-    question = _question(request.question)
+    question = _question(request)
     with gate.enter() as archive:
-        answer = archive.ask(question, limit=request.limit, filters=_filter(archive, request))
-    return CitedAnswer.of(question, answer)
+        answer, hits = archive.ask(question, limit=request.limit, scope=_scope(request))
+        names = archive.names(hits)
+    return CitedAnswer(
+        question=question,
+        text=answer.text,
+        citations=[CitationOut.of(c) for c in answer.citations],
+        hits=_hits(hits, names),
+    )
 
 
 def _search(gate: Gate, request: SearchRequest) -> SearchResults:
-    question = _question(request.question)
+    question = _question(request)
     with gate.enter() as archive:
-        hits = archive.search(question, limit=request.limit, filters=_filter(archive, request))
-        names = _names(archive, hits)
-    return SearchResults(question=question, hits=[HitOut.of(h, names[h.document]) for h in hits])
+        hits = archive.search(question, limit=request.limit, scope=_scope(request))
+        names = archive.names(hits)
+    return SearchResults(question=question, hits=_hits(hits, names))
 
 
-def _question(text: str) -> str:
-    if not (question := text.strip()):
+def _question(request: SearchRequest | AskRequest) -> str:
+    if not (question := request.question.strip()):
         raise InvalidRequest("The question is empty.", hint="Ask with at least one word.")
     return question
 
 
-def _filter(archive: ArchiveLike, request: SearchRequest | AskRequest) -> Filter:
-    """The filter, documents resolved to digests. Raises DocumentNotFound, InvalidRequest."""
+def _scope(request: SearchRequest | AskRequest) -> Scope:
     pages = None
     if request.page_from is not None or request.page_to is not None:
         pages = (request.page_from or 0, MAX_PAGE if request.page_to is None else request.page_to)
-    digests = dict.fromkeys(archive.document(d).digest for d in request.documents)
-    return Filter(documents=tuple(digests), kinds=tuple(dict.fromkeys(request.kinds)), pages=pages)
+    return Scope(documents=tuple(request.documents), kinds=tuple(request.kinds), pages=pages)
 
 
-def _names(archive: ArchiveLike, hits: Sequence[Hit]) -> dict[str, str]:
-    return {d: archive.document(d).name for d in {h.document for h in hits}}
+def _hits(hits: Sequence[Hit], names: Mapping[str, str]) -> list[HitOut]:
+    return [HitOut.of(h, names.get(h.document, h.document)) for h in hits]

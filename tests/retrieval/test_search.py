@@ -1,0 +1,189 @@
+"""Searching: the right page first, one hit a page, grown to a passage; filters; Chinese; numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from paperlode.ingest.document import Chunk, Kind, Layer, Table, TablePart
+from paperlode.ingest.errors import InvalidRequest
+from paperlode.retrieval.index import Filter, Scored
+from paperlode.retrieval.search import Search, fuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from paperlode.retrieval.edge import EdgeIndex
+    from paperlode.retrieval.minilm import MiniLM
+
+    Write = Callable[[Sequence[Chunk]], None]
+    ChunkOf = Callable[..., Chunk]
+
+TEXTS = [
+    "This Agreement is governed by the laws of the State of Delaware.",
+    "Either party may end the Agreement with thirty days of written notice.",
+    "Total revenue rose to $1,284,563,210.45 in fiscal 2019.",
+    "The company employs 3,900 people in nine countries.",
+    "公司2022年的净利润为1,284万元，同比增长12%。",
+    "公司员工总数为3,900人，其中研发人员占三成。",
+    "本合同适用中华人民共和国法律。",
+]
+
+
+@pytest.fixture
+def search(index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf) -> Search:
+    """Seven pages, two of them in a second document's first page range."""
+    write([chunk_of(t, ordinal=i, page=i) for i, t in enumerate(TEXTS[:4])])
+    write([chunk_of(t, document="d2", ordinal=i, page=i) for i, t in enumerate(TEXTS[4:])])
+    return Search(index, embedder)
+
+
+@pytest.mark.parametrize(
+    ("question", "best"),
+    [
+        ("Which law applies to the contract?", 0),
+        ("How can the contract be cancelled?", 1),
+        ("1284563210.45", 2),
+        ("1,284,563,210.45", 2),
+        ("How big is the workforce?", 3),
+        ("净利润是多少？", 4),
+        ("利润", 4),
+        ("公司有多少员工？", 5),
+        ("合同适用什么法律？", 6),
+    ],
+)
+def test_the_right_page_comes_first(search: Search, question: str, best: int) -> None:
+    """By other words, by numbers however written, and by Chinese words and their parts."""
+    hits = search.search(question, limit=3)
+    assert hits[0].chunk.text == TEXTS[best]
+    assert [h.rank for h in hits] == [1, 2, 3][: len(hits)]
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+
+
+def test_the_same_question_gives_the_same_hits(search: Search) -> None:
+    """To the last digit."""
+    assert search.search("profit of the company") == search.search("profit of the company")
+
+
+def test_a_chinese_question_without_its_words_finds_nothing(search: Search) -> None:
+    """An English model's idea of Chinese is not asked."""
+    assert search.search("火星探测器") == []
+
+
+def test_filters_hold(search: Search) -> None:
+    """By document, kind and page."""
+    assert {h.document for h in search.search("law", filters=Filter(documents=("d2",)))} == {"d2"}
+    assert {h.page for h in search.search("law", filters=Filter(pages=(1, 2)))} == {1, 2}
+    assert search.search("law", filters=Filter(kinds=(Kind.TABLE,))) == []
+
+
+def test_requests_without_sense_are_refused(search: Search) -> None:
+    """An empty question, no hits or too many."""
+    for question, limit in (("  ", 5), ("law", 0), ("law", 10_000)):
+        with pytest.raises(InvalidRequest):
+            search.search(question, limit=limit)
+
+
+def test_an_empty_index_gives_no_hits(index: EdgeIndex, embedder: MiniLM) -> None:
+    """And no error."""
+    assert Search(index, embedder).search("law") == []
+
+
+def test_every_page_is_one_hit_by_its_best_chunk(
+    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """Twenty chunks on each of five pages, and one over two pages: five hits are five pages."""
+    chunks = [chunk_of(f"Zebra number {i}", ordinal=i, page=i // 20) for i in range(100)]
+    chunks.append(chunk_of("A zebra, all about the zebra", ordinal=100, pages=(4, 5)))
+    write(chunks)
+    search = Search(index, embedder)
+    hits = search.search("all about the zebra", limit=10)
+    assert sorted(h.page for h in hits) == [0, 1, 2, 3, 4]
+    assert (hits[0].page, hits[0].pages, len(hits[0].regions)) == (4, (4, 5), 2)
+    assert [h.page for h in search.search("zebra", filters=Filter(pages=(5, 9)))] == [5]
+
+
+def test_running_headers_are_found_only_when_asked_for(
+    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """Body and notes by default."""
+    layers = (Layer.BODY, Layer.NOTE, Layer.FURNITURE)
+    write([chunk_of("Zebra", ordinal=i, page=i, layer=layer) for i, layer in enumerate(layers)])
+    search = Search(index, embedder)
+    assert {h.chunk.layer for h in search.search("zebra")} == {Layer.BODY, Layer.NOTE}
+    assert {h.chunk.layer for h in search.search("zebra", filters=Filter(layers=(Layer.FURNITURE,)))} == {
+        Layer.FURNITURE
+    }
+
+
+def test_a_passage_is_the_chunk_and_its_neighbours_on_the_page(
+    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """In reading order, within the budget, without headers, and never beyond the page."""
+    write(
+        [
+            chunk_of("On the page before", ordinal=0, page=0),
+            chunk_of("Running header", ordinal=1, page=1, layer=Layer.FURNITURE),
+            chunk_of("First here", ordinal=2, page=1),
+            chunk_of("Zebra here", ordinal=3, page=1),
+            chunk_of("Running note", ordinal=4, page=1, layer=Layer.FURNITURE),
+            chunk_of("Last here", ordinal=5, page=1),
+            chunk_of("On the page after", ordinal=6, page=2),
+        ]
+    )
+
+    def passage(budget: int) -> str:
+        return Search(index, embedder, passage_words=budget).search("zebra", limit=1)[0].passage
+
+    assert passage(300) == "First here\nZebra here\nLast here"
+    assert passage(4) == "First here\nZebra here"
+    assert passage(0) == "Zebra here"
+
+
+def test_a_table_is_put_together_before_the_text_around_it(
+    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """Its parts first, with the repeated header once."""
+
+    def part(n: int) -> TablePart:
+        return TablePart(9, n, n + 1, 3, Table(1, 1, ()))
+
+    write(
+        [
+            chunk_of("Text before", ordinal=0),
+            chunk_of("Year | Sales\n2017 | 10", ordinal=1, kind=Kind.TABLE, part=part(0)),
+            chunk_of("2018 | 20 zebra", ordinal=2, kind=Kind.TABLE, part=part(1), context="Year | Sales"),
+            chunk_of("2019 | 30", ordinal=3, kind=Kind.TABLE, part=part(2), context="Year | Sales"),
+            chunk_of("Text after", ordinal=4),
+        ]
+    )
+
+    def passage(budget: int) -> str:
+        return Search(index, embedder, passage_words=budget).search("zebra", limit=1)[0].passage
+
+    assert passage(16) == "Year | Sales\n2017 | 10\nYear | Sales\n2018 | 20 zebra\n2019 | 30".replace(
+        "\nYear | Sales\n2018", "\n2018"
+    )
+    assert passage(300).splitlines()[0] == "Text before"
+    assert passage(300).count("Year | Sales") == 1
+    assert passage(0) == "Year | Sales\n2018 | 20 zebra"
+
+
+def test_fusion_weighs_meaning_and_words() -> None:
+    """With meaning alone the cosine decides, without it the words do; equal scores go by id."""
+    near = Scored("a", 0.9, 1.0, None)
+    worded = Scored("b", 0.1, 9.0, None)
+    neither = Scored("c", 0.1, 1.0, None)
+    twin = Scored("d", 0.1, 1.0, None)
+    candidates = [twin, neither, worded, near]
+    assert [i for i, _ in fuse(candidates, meaning=1, depth=10)][0] == "a"
+    assert [i for i, _ in fuse(candidates, meaning=0, depth=10)][0] == "b"
+    assert [i for i, _ in fuse(candidates, meaning=0.5, depth=10)][2:] == ["c", "d"]
+    assert fuse([], meaning=0.5, depth=10) == []
+
+
+def test_a_word_that_only_one_chunk_has_counts() -> None:
+    """Where the list of words was not full, what is missing from it has no such word."""
+    candidates = [Scored(f"{i}", 0.5 + i / 1000, None, None) for i in range(20)] + [Scored("rare", 0.4, 7.0, 7.0)]
+    assert fuse(candidates, meaning=0.5, depth=100)[0][0] == "rare"
