@@ -80,7 +80,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
     """The message says what to write instead."""
     for name in ("minilm-l12", "st:", ""):
-        with pytest.raises(ModelUnknown, match="'minilm'.*'st:NAME'"):
+        with pytest.raises(ModelUnknown, match=r"'minilm'.*'st:NAME'"):
             load_embedder(name)
 
 

@@ -162,9 +162,7 @@ def test_a_table_is_put_together_before_the_text_around_it(
     def passage(budget: int) -> str:
         return Search(index, embedder, passage_words=budget).search("zebra", limit=1)[0].passage
 
-    assert passage(16) == "Year | Sales\n2017 | 10\nYear | Sales\n2018 | 20 zebra\n2019 | 30".replace(
-        "\nYear | Sales\n2018", "\n2018"
-    )
+    assert passage(16) == "Year | Sales\n2017 | 10\n2018 | 20 zebra\n2019 | 30"
     assert passage(300).splitlines()[0] == "Text before"
     assert passage(300).count("Year | Sales") == 1
     assert passage(0) == "Year | Sales\n2018 | 20 zebra"
@@ -177,13 +175,13 @@ def test_fusion_weighs_meaning_and_words() -> None:
     neither = Scored("c", 0.1, 1.0, None)
     twin = Scored("d", 0.1, 1.0, None)
     candidates = [twin, neither, worded, near]
-    assert [i for i, _ in fuse(candidates, meaning=1, depth=10)][0] == "a"
-    assert [i for i, _ in fuse(candidates, meaning=0, depth=10)][0] == "b"
+    assert fuse(candidates, meaning=1, depth=10)[0][0] == "a"
+    assert fuse(candidates, meaning=0, depth=10)[0][0] == "b"
     assert [i for i, _ in fuse(candidates, meaning=0.5, depth=10)][2:] == ["c", "d"]
     assert fuse([], meaning=0.5, depth=10) == []
 
 
 def test_a_word_that_only_one_chunk_has_counts() -> None:
     """Where the list of words was not full, what is missing from it has no such word."""
-    candidates = [Scored(f"{i}", 0.5 + i / 1000, None, None) for i in range(20)] + [Scored("rare", 0.4, 7.0, 7.0)]
+    candidates = [Scored(f"{i}", 0.5 + i / 1000, None, None) for i in range(20)] + [Scored("rare", 0.5, 7.0, 7.0)]
     assert fuse(candidates, meaning=0.5, depth=100)[0][0] == "rare"

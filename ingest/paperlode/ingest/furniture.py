@@ -1,9 +1,9 @@
 """Running headers, footers and page numbers that a parser left among the body: recognised because they repeat.
 
-A short block in the top or bottom margin is furniture when a page at most two away (so that left and right pages may
-differ) has the same text at the same height, digits aside. A bare number that is the first or last thing on its page is
-its number when a page near it ends or begins with the number that follows from it, at whatever height. Text is never
-dropped: only kind and layer change.
+A short block in the top or bottom margin, or first or last on its page, is furniture when a page at most two away (so that left and right pages may
+differ) has the same text there, digits aside. A bare number in the margin, or first or last on its page, is its number
+when a page near it has the number that follows from it. The other way about, what a parser took for a page header is a
+heading when it does not run and stands right over a table. Text is never dropped: only kind and layer change.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from paperlode.ingest.document import Block, Kind, Layer, ParsedPage
 from paperlode.ingest.table_headers import is_units_line
@@ -27,6 +27,8 @@ MARGIN = 0.12
 """Share of the page height at top and bottom in which furniture is looked for."""
 SAME_HEIGHT = 6.0
 """Points by which the height of repeated furniture may differ."""
+LONG_ENOUGH = 12
+"""Characters of a running line that is known by its words alone, at whatever height of its margin."""
 LONGEST = 200
 """Characters; a longer block is no running header."""
 
@@ -35,13 +37,10 @@ CONTINUED = re.compile(
 )
 """The mark that something goes on from the page before."""
 
-_NUMBER = re.compile(
-    r"[\s\-–—|]*(?:(?:page|p\.)\s*)?(?:#|[ivxlc]+)(?:\s*(?:of|/)\s*#)?[\s\-–—|]*|第\s*#\s*页(?:\s*[,，/]?\s*共\s*#\s*页)?",
-    re.IGNORECASE,
-)
 _BARE = re.compile(
     r"(?:[-–—|]\s*)?(?:(?:page|p\.)\s*)?(\d{1,4})(?:\s*(?:of|/)\s*\d{1,4})?(?:\s*[-–—|])?", re.IGNORECASE
 )
+_A_YEAR = re.compile(r"(?:19|20)\d\d")
 _LAYERS = {
     Kind.PAGE_HEADER: Layer.FURNITURE,
     Kind.PAGE_FOOTER: Layer.FURNITURE,
@@ -53,12 +52,32 @@ _CANDIDATES = frozenset({Kind.TEXT, Kind.HEADING, Kind.TITLE, Kind.LIST_ITEM, Ki
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A block that may be furniture: its index on the page, its text without digits, its height on the page."""
+    """A block in the margin: its index on the page, its text without digits, its height, and whether it is a heading."""
 
     index: int
     key: str
     y: float
-    heading: bool
+    top: bool
+    block: Block
+
+    @property
+    def heading(self) -> bool:
+        """Whether the parser took it for a heading."""
+        return self.block.kind in (Kind.HEADING, Kind.TITLE)
+
+    def same(self, other: _Mark) -> bool:
+        """Whether both are one running line: in the same words, and at the same height if the words are few."""
+        if self.key != other.key or self.top != other.top:
+            return False
+        return abs(self.y - other.y) <= SAME_HEIGHT or len(self.key) >= LONG_ENOUGH
+
+
+class _Seen(NamedTuple):
+    """A page of the window with what stands in its margins and the bare numbers it begins or ends with."""
+
+    page: ParsedPage
+    marks: list[_Mark]
+    numbers: list[tuple[int, int]]
 
 
 def settle_layer(block: Block) -> Block:
@@ -69,10 +88,10 @@ def settle_layer(block: Block) -> Block:
 
 def mark_furniture(pages: Iterable[ParsedPage]) -> Iterator[ParsedPage]:
     """The pages, their repeated margin lines turned into furniture. Holds at most ``2 * REACH + 1`` pages."""
-    window: deque[tuple[ParsedPage, list[_Mark]]] = deque()
+    window: deque[_Seen] = deque()
     ahead = 0
     for page in pages:
-        window.append((page, _marks(page)))
+        window.append(_Seen(page, _marks(page), _edge_numbers(page)))
         ahead += 1
         if ahead > REACH:
             yield _marked(window, len(window) - 1 - REACH)
@@ -85,41 +104,65 @@ def mark_furniture(pages: Iterable[ParsedPage]) -> Iterator[ParsedPage]:
 
 def _marks(page: ParsedPage) -> list[_Mark]:
     out: list[_Mark] = []
+    body = [i for i, b in enumerate(page.blocks) if settle_layer(b).layer is Layer.BODY]
+    first, last = (body[0], body[-1]) if len(body) > 1 else (-1, -1)
     for i, b in enumerate(page.blocks):
-        if b.layer is not Layer.BODY or b.kind not in _CANDIDATES or not b.regions or len(b.text) > LONGEST:
-            continue
-        if is_units_line(b.text):
+        known = b.kind in (Kind.PAGE_HEADER, Kind.PAGE_FOOTER)
+        if not (known or (b.layer is Layer.BODY and b.kind in _CANDIDATES)) or not b.regions or len(b.text) > LONGEST:
             continue
         box = b.regions[0].box
-        if box.y1 > page.height * MARGIN and box.y0 < page.height * (1 - MARGIN):
-            continue
-        key = re.sub(r"\d+", "#", CONTINUED.sub(" ", b.text).casefold())
-        if key := " ".join(key.split()):
-            out.append(_Mark(i, key, box.y0, b.kind in (Kind.HEADING, Kind.TITLE)))
+        top = b.kind is Kind.PAGE_HEADER or (box.y1 <= page.height * MARGIN and b.kind is not Kind.PAGE_FOOTER)
+        key = " ".join(re.sub(r"\d+", "#", CONTINUED.sub(" ", b.text).casefold()).split())
+        if not known and not top and box.y0 < page.height * (1 - MARGIN):
+            if i not in (first, last) or len(key) < LONG_ENOUGH:
+                continue
+            top = i == first
+        if key and not _BARE.fullmatch(b.text.strip()) and not is_units_line(b.text):
+            out.append(_Mark(i, key, box.y0, top, b))
     return out
 
 
 def _edge_numbers(page: ParsedPage) -> list[tuple[int, int]]:
-    """Index and value of the bare numbers that begin or end the page's body, furniture already known left aside."""
+    """Index and value of the bare numbers in the margins, or that begin or end the page's body."""
     body = [i for i, b in enumerate(page.blocks) if b.layer is Layer.BODY and b.kind not in _LAYERS]
-    ends = dict.fromkeys(i for i in (*body[:1], *body[-1:]) if page.blocks[i].kind in _CANDIDATES)
-    found = ((i, _BARE.fullmatch(page.blocks[i].text.strip())) for i in ends)
+    low, high = page.height * MARGIN, page.height * (1 - MARGIN)
+    edge = [i for i in body if (r := page.blocks[i].regions) and (r[0].box.y1 <= low or r[0].box.y0 >= high)]
+    ends = sorted({*body[:1], *body[-1:], *edge})
+    found = ((i, _BARE.fullmatch(page.blocks[i].text.strip())) for i in ends if page.blocks[i].kind in _CANDIDATES)
     return [(i, int(m.group(1))) for i, m in found if m]
 
 
-def _marked(window: deque[tuple[ParsedPage, list[_Mark]]], at: int) -> ParsedPage:
-    page, marks = window[at]
-    near = [(p.page, ms) for i, (p, ms) in enumerate(window) if i != at and abs(p.page - page.page) <= REACH]
+def _marked(window: deque[_Seen], at: int) -> ParsedPage:
+    page, marks, numbers = window[at]
+    near = [s for i, s in enumerate(window) if i != at and abs(s.page.page - page.page) <= REACH]
     blocks = list(page.blocks)
-    for i, n in _edge_numbers(page):
-        if any(o - p.page == n - page.page for p, _ in window if p is not page for _, o in _edge_numbers(p)):
+    for i, n in numbers:
+        if any(o - s.page.page == n - page.page for s in near for _, o in s.numbers):
             blocks[i] = replace(blocks[i], kind=Kind.PAGE_NUMBER, layer=Layer.FURNITURE, level=None)
+    for i, b in enumerate(page.blocks[:-1]):
+        if b.kind is Kind.PAGE_HEADER and _A_YEAR.fullmatch(b.text.strip()) and page.blocks[i + 1].kind is Kind.TABLE:
+            blocks[i] = replace(b, kind=Kind.CAPTION, layer=Layer.BODY)
     for m in marks:
-        # the first of a run of equal headings opens the section; only its repetitions are furniture
-        pages = [(n, ms) for n, ms in near if not m.heading or n < page.page]
-        if not any(o.key == m.key and abs(o.y - m.y) <= SAME_HEIGHT for _, ms in pages for o in ms):
-            continue
-        top = m.y < page.height / 2
-        kind = Kind.PAGE_NUMBER if _NUMBER.fullmatch(m.key) else Kind.PAGE_HEADER if top else Kind.PAGE_FOOTER
-        blocks[m.index] = replace(blocks[m.index], kind=kind, layer=Layer.FURNITURE, level=None)
+        before = sum(any(m.same(o) for o in s.marks) for s in near if s.page.page < page.page)
+        after = sum(any(m.same(o) for o in s.marks) for s in near if s.page.page > page.page)
+        if m.block.kind in (Kind.PAGE_HEADER, Kind.PAGE_FOOTER):
+            if m.top and not before and after < REACH and _titles_a_table(page, m, marks):
+                blocks[m.index] = replace(m.block, kind=Kind.HEADING, layer=Layer.BODY)
+        elif before or (after and not m.heading):
+            # the first of a run of equal headings opens the section; only its repetitions are furniture
+            kind = Kind.PAGE_HEADER if m.top else Kind.PAGE_FOOTER
+            blocks[m.index] = replace(blocks[m.index], kind=kind, layer=Layer.FURNITURE, level=None)
     return replace(page, blocks=tuple(settle_layer(b) for b in blocks))
+
+
+def _titles_a_table(page: ParsedPage, mark: _Mark, marks: list[_Mark]) -> bool:
+    """Whether a header that does not run stands right over a table: the title of a statement, taken for furniture."""
+    margin = {m.index for m in marks if m.top}
+    if sum(len(w) > 1 and w.isalpha() for w in mark.block.text.split()) < 2:
+        return False
+    following = (
+        b
+        for i, b in enumerate(page.blocks)
+        if i > mark.index and i not in margin and settle_layer(b).layer is Layer.BODY and not is_units_line(b.text)
+    )
+    return next((b.kind is Kind.TABLE for b in following), False)

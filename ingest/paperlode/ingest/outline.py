@@ -54,6 +54,7 @@ class Outline:
 
     def __init__(self) -> None:
         self._stack: list[_Open] = []
+        self._usual: dict[int, int] = {}  # the parser's level for headings of a form, where it knows one
 
     def place(self, block: Block) -> Block:
         """The heading with its level; any other block as it is."""
@@ -65,12 +66,15 @@ class Outline:
         if block.kind is not Kind.HEADING:
             return block
         rank, number = _style(block.text.strip())
+        given = block.level or self._usual.get(rank, 1)
+        if block.level:
+            self._usual[rank] = block.level
         parent = next((i for i, o in enumerate(self._stack) if o.number and o.number == number[:-1]), None)
         if parent is not None:
             del self._stack[parent + 1 :]
-            key = max(self._stack[-1].key, (block.level or 1, rank))
+            key = max(self._stack[-1].key, (given, rank))
         else:
-            key = (block.level or 1, rank)
+            key = (given, rank)
             while self._stack and self._stack[-1].key >= key:
                 self._stack.pop()
         self._stack.append(_Open(key, number))

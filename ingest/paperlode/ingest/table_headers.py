@@ -25,6 +25,8 @@ MAX_HEADER_ROWS = 4
 """No table is given more header rows than this."""
 LONGEST_HEADER = 60
 """Characters of a cell that can head a column of text."""
+LONGEST_IN_HEADER = 100
+"""Characters of a cell above which its row is no header, whatever it says."""
 
 _UNITS = re.compile(
     r"(?:.{0,30}\b(?:in|expressed in|amounts? in|figures in|dollars in)\s+(?:\w+\s+){0,4}"
@@ -43,6 +45,8 @@ _DATE = re.compile(
     rf"{_MONTH}\s*\d{{1,2}}\b,?|\b\d{{1,2}}\s+{_MONTH}(?!\w)|\b(?:19|20)\d\d\b|\d{{1,2}}月(?:\d{{1,2}}日)?",
     re.IGNORECASE,
 )
+_DAY = re.compile(r"(?<!\S)(?:[12]?\d,|3[01],|28|29|30|31)(?!\S)")
+_SENTENCE = re.compile(r"\w{4,}[.;]\s*$|[。；]\s*$")
 _YEAR = re.compile(
     r"(?:fy|cy|fiscal(?: year)?|[1-4]q|q[1-4]|h[12])?\s*['’]?(?:(?:19|20)\d\d)(?:\s*[-–/]\s*(?:19|20)?\d\d)?"
     r"\s*(?:年度?|e|a|f|财年)?(?:\s*[(（]?[\da-z*†‡]{1,2}[)）])?[*†‡]?(?:\s*(?:\$|%|€|£))?",
@@ -109,6 +113,8 @@ def infer_header_rows(table: Table) -> int:
     count, years, named = 0, False, False
     for r, cells in enumerate(rows):
         kinds = {_kind(c.text) for c in cells if c.col > 0 and c.text.strip()}
+        if any(len(c.text) > LONGEST_IN_HEADER for c in cells):
+            kinds.add("data")
         if "data" in kinds and _is_date(cells):
             kinds = {"name"}
         if "data" in kinds or (kinds == {"year"} and years and _label(cells)):
@@ -146,7 +152,7 @@ def _label(cells: Sequence[Cell]) -> bool:
 def _is_date(cells: Sequence[Cell]) -> bool:
     """Whether the row is a date that was parted: ``Year ended December | 31,``."""
     text = " ".join(" ".join(c.text.split()) for c in cells)
-    return bool(re.search(_MONTH, text, re.IGNORECASE)) and not re.search(r"\d", _DATE.sub(" ", text))
+    return bool(re.search(_MONTH, text, re.IGNORECASE)) and not re.search(r"\d", _DAY.sub(" ", _DATE.sub(" ", text)))
 
 
 def _only_units(cells: Sequence[Cell]) -> bool:
@@ -158,9 +164,9 @@ def _text_header(rows: Sequence[Sequence[Cell]], cols: int) -> int:
     """Header rows of a table whose first rows hold no figures: one, if the first row looks like names of columns."""
     first = [c for c in rows[0] if c.text.strip()]
     covered = sum(c.col_span for c in first)
-    names = all(len(c.text) <= LONGEST_HEADER and not c.text.rstrip().endswith((".", "。", ";", "；")) for c in first)
+    names = all(len(c.text) <= LONGEST_HEADER and not _SENTENCE.search(c.text) for c in first)
     longer = any(len(c.text) > LONGEST_HEADER for r in rows[1:] for c in r) or len(rows) > 2
-    return 1 if covered >= cols and names and longer else 0
+    return 1 if covered >= max(2, cols - (cols > 2)) and names and longer else 0
 
 
 def _kind(text: str) -> str:
