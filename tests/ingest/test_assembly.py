@@ -335,6 +335,35 @@ def test_page_numbers_at_any_height() -> None:
     assert blocks[-1].layer is Layer.BODY
 
 
+def test_running_lines_at_the_end_of_short_pages() -> None:
+    """A line that ends every page is furniture at whatever height the page ends."""
+    pages = [
+        page_of(
+            n, text_block(f"Different {'abc'[n]} text.", n), text_block(f"Acme 2021 Form 10-K {n}", n, y=400 + 50 * n)
+        )
+        for n in range(3)
+    ]
+    assert texts(assembled(*pages), Layer.FURNITURE) == [f"Acme 2021 Form 10-K {n}" for n in range(3)]
+
+
+def test_a_statement_title_is_no_furniture() -> None:
+    """A page header that does not run, right over a table, is a heading, a year a caption; a running one stays."""
+
+    def top(text: str, page: int, y: float) -> Block:
+        return text_block(text, page, y=y, kind=Kind.PAGE_HEADER, layer=Layer.FURNITURE)
+
+    pages = [
+        page_of(n, top(title, n, 30), top("Acme and its Companies", n, 45), grid_table([*HEAD, *rows(0, 3)], n))
+        for n, title in enumerate(["Statement of Income", "Balance Sheet", "Statement of Cash Flows"])
+    ]
+    blocks = assembled(*pages, page_of(3, top("2019", 3, 80), grid_table([*HEAD, *rows(0, 3)], 3)))
+    headings = [b.text for b in blocks if b.kind is Kind.HEADING]
+    assert headings == ["Statement of Income", "Balance Sheet", "Statement of Cash Flows"]
+    assert len({b.level for b in blocks if b.kind is Kind.HEADING}) == 1
+    assert table_of(blocks[-1]).caption == "2019"
+    assert texts(blocks, Layer.FURNITURE) == ["Acme and its Companies"] * 3
+
+
 def test_the_first_of_equal_headings_stays() -> None:
     """A heading repeated at the head of each page opens its section once and is furniture after that."""
     pages = [

@@ -162,9 +162,7 @@ def test_threads_may_share_it(ledger):
     """Pages saved from several threads at once all arrive."""
     ledger.begin(source(), 80, RECIPE)
     threads = [
-        threading.Thread(
-            target=lambda k=k: [ledger.save_page("a" * 64, "fake-1", page(n)) for n in range(k, k + 20)]
-        )
+        threading.Thread(target=lambda k=k: [ledger.save_page("a" * 64, "fake-1", page(n)) for n in range(k, k + 20)])
         for k in range(0, 80, 20)
     ]
     for t in threads:

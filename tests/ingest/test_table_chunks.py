@@ -86,10 +86,8 @@ def test_each_part_carries_caption_and_header(table: Table, counter: TokenCounte
     header = [table.row_text(r) for r in range(table.header_rows)]
     whole = [c for c in chunks if part_of(c).row_end > table.header_rows and "row_split" not in c.flags]
     for c in whole:
-        shown = squeezed(c.shown_text)
-        for wanted in (table.caption, *header):
-            start = squeezed(wanted)
-            assert start in shown or start in squeezed("".join(x.shown_text for x in chunks))
+        if counter.count(table.caption) < counter.max_tokens // 4:  # a longer one is cut like text
+            assert squeezed(table.caption) in squeezed(c.shown_text)
         assert part_of(c).table.caption == table.caption
         assert part_of(c).table.header_rows == table.header_rows
         assert [part_of(c).table.row_text(r) for r in range(table.header_rows)] == header

@@ -62,8 +62,8 @@ class Directory:
         )
 
     def size(self) -> int:
-        """Bytes of its files."""
-        return sum(p.stat().st_size for p in self.root.rglob("*") if p.is_file())
+        """Bytes that its files take on the disk (the index maps files that are mostly holes)."""
+        return sum(p.stat().st_blocks * 512 for p in self.root.rglob("*") if p.is_file())
 
 
 @dataclass(frozen=True, slots=True)

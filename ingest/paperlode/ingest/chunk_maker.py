@@ -126,6 +126,8 @@ class Maker:
         sizer = self._sizer
         shown, used = sizer.shown_path(path)
         context, text = frame.context(pieces), joined_text(pieces)
+        if path and not (shown or context or text):  # nothing to read but a path that has no room
+            return _Fit("…", sizer.count("…"), context)
         if fits := sizer.fits(shown, context, text):
             return _Fit(*fits, context)
         if context:

@@ -106,7 +106,7 @@ class Delivery:
     events: queue.Queue[Event] = field(default_factory=lambda: queue.Queue(_PAGES_AHEAD))
 
 
-class _Stopped(Exception):  # noqa: N818  a signal inside this module, no error
+class _Stopped(Exception):
     pass
 
 
@@ -222,7 +222,7 @@ class Feed:
         digest: list[str] = []
         try:
             if isinstance(item, SourceError):
-                raise item  # noqa: TRY301  one way for all failures of a file
+                raise item
             with contextlib.closing(self._events(item, digest)) as events:
                 for event in events:
                     self._put(delivery.events, event)

@@ -1,9 +1,10 @@
 """Running headers, footers and page numbers that a parser left among the body: recognised because they repeat.
 
-A short block in the top or bottom margin, or first or last on its page, is furniture when a page at most two away (so that left and right pages may
-differ) has the same text there, digits aside. A bare number in the margin, or first or last on its page, is its number
-when a page near it has the number that follows from it. The other way about, what a parser took for a page header is a
-heading when it does not run and stands right over a table. Text is never dropped: only kind and layer change.
+A short block in the top or bottom margin, or first or last on its page, is furniture when a page at most two away (left
+and right pages may differ) has the same text there, digits aside. A bare number in the margin, or first or last on its
+page, is its number when a page near it has the number that follows from it. The other way about, what a parser took for
+a page header is a heading when it does not run and stands right over a table, and a caption when it is a mere year.
+Text is never dropped: only kind and layer change.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from paperlode.ingest.document import ParsedPage, from_json, to_json
 from paperlode.ingest.errors import (
@@ -74,7 +75,7 @@ class Ledger:
         is_url = isinstance(where, str) and "://" in where
         engine = sa.create_engine(text if is_url else f"sqlite:///{text}")
         if engine.dialect.name == "sqlite":
-            sa.event.listen(engine, "connect", _sqlite_settings)
+            event.listen(engine, "connect", _sqlite_settings)
         name = engine.url.render_as_string(hide_password=True) if is_url else text
         ledger = cls(engine, name)
         try:
@@ -360,7 +361,7 @@ class Ledger:
             sa.func.count(), *(sa.func.coalesce(sa.func.sum(c), 0) for c in (d.page_count, d.failed_pages, d.chunks))
         ).where(d.status == "indexed")
         with self._work() as db:
-            row = db.execute(sums).one()
+            row: Any = db.execute(sums).one()
             failed = db.scalar(sa.select(sa.func.count()).select_from(failures)) or 0
         return Counts(int(row[0]), int(row[1]), int(row[2]), int(row[3]), failed)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveError, ArchiveLocked, PaperlodeError, StorageFull
 
@@ -163,7 +164,7 @@ def mapped(name: str) -> Iterator[None]:
     """Turn database errors into ours. ``name`` is the ledger's file, for the message."""
     try:
         yield
-    except sa.exc.DBAPIError as exc:
+    except DBAPIError as exc:
         error = _translate(name, str(exc.orig))
         if error is None:
             raise

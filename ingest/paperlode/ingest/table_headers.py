@@ -113,7 +113,7 @@ def infer_header_rows(table: Table) -> int:
     count, years, named = 0, False, False
     for r, cells in enumerate(rows):
         kinds = {_kind(c.text) for c in cells if c.col > 0 and c.text.strip()}
-        if any(len(c.text) > LONGEST_IN_HEADER for c in cells):
+        if any(len(c.text) > LONGEST_IN_HEADER and c.col > 0 for c in cells):
             kinds.add("data")
         if "data" in kinds and _is_date(cells):
             kinds = {"name"}

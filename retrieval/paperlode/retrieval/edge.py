@@ -94,10 +94,10 @@ class EdgeIndex:
                 vectors[PAGE] = _sparse(pages[i])
             points.append(Point(chunk.id, vectors, _payload(chunk) | {STATE: STAGED}))
         with self._lock, self._engine("cannot be written"):
+            for chunk in chunks:  # before the write: a write that fails half way must stay hidden too
+                self._staged.setdefault(chunk.document, set()).add(chunk.id)
             if points:
                 self._shard.update(UpdateOperation.upsert_points(points, update_mode=UpdateMode.InsertOnly))
-            for chunk in chunks:
-                self._staged.setdefault(chunk.document, set()).add(chunk.id)
 
     def publish(self, document: str) -> None:
         """Swaps what was staged for a document in, and what was published out; see ``Index.publish``."""
@@ -118,10 +118,12 @@ class EdgeIndex:
         """Forgets a document, or only what was staged for it."""
         from qdrant_edge import UpdateOperation
 
+        if staged_only and document not in self._staged:
+            return
         with self._lock, self._engine("cannot be written"):
-            self._staged.pop(document, None)
             which = _staged_of(document) if staged_only else _must(_is("document", document))
             self._shard.update(UpdateOperation.delete_points_by_filter(which))
+            self._staged.pop(document, None)
             self._shard.flush()
 
     def flush(self) -> None:
@@ -160,9 +162,11 @@ class EdgeIndex:
             found = self._shard.query_batch(
                 QueryBatchRequest([QueryRequest(limit=query.limit, query=q, filter=only) for q in legs.values()])
             )
-        scores = {name: {str(p.id): float(p.score) for p in points} for name, points in zip(legs, found, strict=True)}
-        dense, lexical, page = (scores.get(name, {}) for name in (DENSE, LEXICAL, PAGE))
-        return [Scored(i, dense.get(i), lexical.get(i), page.get(i)) for i in dict.fromkeys([*dense, *lexical, *page])]
+        by_leg = dict(zip(legs, ({p.id: p.score for p in points} for points in found), strict=True))
+        dense, lexical, page = (by_leg.get(name, {}) for name in (DENSE, LEXICAL, PAGE))
+        return [
+            Scored(str(i), dense.get(i), lexical.get(i), page.get(i)) for i in dict.fromkeys([*dense, *lexical, *page])
+        ]
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
         """Published chunks by id, in the order asked, unknown ones left out."""

@@ -138,7 +138,8 @@ def _segmenter() -> Any:
 
     jieba.setLogLevel(logging.CRITICAL)
     if folder := _cache_folder():
-        jieba.dt.tmp_dir = folder
+        tokenizer: Any = jieba.dt
+        tokenizer.tmp_dir = folder
     return jieba.cut_for_search
 
 

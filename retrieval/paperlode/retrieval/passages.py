@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["PASSAGE_WORDS", "grow", "window"]
 
 PASSAGE_WORDS = 300
-REACH = 6
+REACH = 4
 """Chunks looked at on either side."""
 
 

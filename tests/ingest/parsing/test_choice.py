@@ -82,7 +82,12 @@ def test_formulas_need_layout() -> None:
 def test_two_pieces_side_by_side_once_are_plain() -> None:
     """A date at the right margin and one signature row make no table."""
     pieces = [(72.0, 120 + 14.0 * i, SENTENCE) for i in range(30)]
-    pieces += [(72.0, 80.0, "Dear Madam"), (430.0, 80.0, "12 May 2025"), (72.0, 600.0, "Buyer"), (300.0, 600.0, "Supplier")]
+    pieces += [
+        (72.0, 80.0, "Dear Madam"),
+        (430.0, 80.0, "12 May 2025"),
+        (72.0, 600.0, "Buyer"),
+        (300.0, 600.0, "Supplier"),
+    ]
     assert not layout_wanted(page_with(pieces))
 
 

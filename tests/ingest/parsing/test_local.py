@@ -89,7 +89,8 @@ def test_a_broken_page_is_a_failed_value(parser: LocalParser, tmp_path: Path) ->
     """A page that cannot be rendered fails with code and reason; those before and after it are parsed."""
     doc = pymupdf.open()
     prose(doc, "First")
-    doc.new_page(width=14_000, height=3)
+    hair = doc.new_page(width=14_000, height=3)
+    hair.insert_image(hair.rect, pixmap=prose(pymupdf.open(), "x").get_pixmap(dpi=10), keep_proportion=False)
     prose(doc, "Third")
     pages = list(parser.parse(saved(doc, tmp_path / "odd.pdf"), range(3)))
     assert [p.page for p in pages] == [0, 1, 2]
@@ -131,7 +132,7 @@ def test_a_slow_page_does_not_hold_up_the_others(tmp_path: Path) -> None:
     with pymupdf.open(ARCHIVE / "service_agreement_scan.pdf") as scan:
         doc.insert_pdf(scan, from_page=0, to_page=0)
     prose(doc, "Third")
-    local = LocalParser(workers=1, limits=WorkerLimits(seconds=5))
+    local = LocalParser(workers=1, limits=WorkerLimits(seconds=6))
     try:
         pages = list(local.parse(saved(doc, tmp_path / "slow.pdf"), range(3)))
     finally:
@@ -199,25 +200,24 @@ def test_blank_pages_and_forced_routes(tmp_path: Path) -> None:
     assert (blank.parser, blank.blocks, blank.failure) == ("local-1/blank", (), None)
 
 
+@pytest.mark.slow
 def test_garbage_text_is_read_from_the_picture(tmp_path: Path) -> None:
-    """A text layer of unmapped glyphs is set aside: the page is recognised, and flagged."""
+    """A text layer of nonsense is set aside: the page is recognised, and flagged."""
     pix = pymupdf.open()
     page = pix.new_page(width=400, height=120)
     page.insert_text((30, 60), "Readable words here", fontsize=24)
     doc = pymupdf.open()
     page = doc.new_page(width=400, height=120)
     page.insert_image(page.rect, pixmap=pix[0].get_pixmap(dpi=120))
-    font = pymupdf.Font("notos")
-    writer = pymupdf.TextWriter(page.rect)
-    for i in range(4):
-        writer.append((10, 20 + 25 * i), "\ufffd" * 40, font=font, fontsize=8)
-    writer.write_text(page, render_mode=3)
+    for i in range(4):  # glyphs of a broken font subset
+        page.insert_text((10, 20 + 25 * i), "#$%&'()*+,/:;<=>?@[]^`{}~!" * 2, fontsize=8, render_mode=3)
     doc.save(tmp_path / "bad.pdf")
     got = here(tmp_path / "bad.pdf")
     assert (got.parser, got.flags[-1]) == ("local-1/scan", "text_layer_garbage")
     assert "Readable words here" in got.text
 
 
+@pytest.mark.slow
 def test_a_picture_file_is_one_scanned_page(tmp_path: Path, parser: LocalParser) -> None:
     """A PNG is recognised; its boxes are in points of its own resolution."""
     doc = pymupdf.open()
@@ -256,21 +256,28 @@ def every_word_is_where_it_stands(page: ParsedPage, path: Path) -> None:
         assert any(word in text and at.overlap(box) > 0.5 * box.area for text, at in lines), (word, box)
 
 
+@pytest.mark.parametrize("crop", [(0, 0, 600, 500), (10, 20, 570, 460)])
+@pytest.mark.parametrize("origin", [(0, 0), (-30, 40)])
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_rotated_pages_have_boxes_as_displayed(tmp_path: Path, rotation: int) -> None:
-    """``/Rotate`` is applied: text drawn sideways so that it reads upright on the turned page is plain prose."""
+def test_rotated_and_cropped_pages_have_boxes_as_displayed(
+    tmp_path: Path, rotation: int, origin: tuple[int, int], crop: tuple[int, int, int, int]
+) -> None:
+    """``/Rotate`` and the crop box are applied: sideways text that is upright on the turned page is plain prose."""
     doc = pymupdf.open()
     page = doc.new_page(width=600, height=500)
+    page.set_mediabox(pymupdf.Rect(origin[0], origin[1], origin[0] + 600, origin[1] + 500))
     page.set_rotation(rotation)
     back = page.derotation_matrix
     for i in range(6):
-        page.insert_text(pymupdf.Point(40, 60 + 14 * i) * back, SENTENCE, fontsize=9, rotate=rotation)
-    page.set_cropbox(pymupdf.Rect(10, 20, 590, 490))
+        page.insert_text(pymupdf.Point(60, 60 + 14 * i) * back, SENTENCE, fontsize=8, rotate=rotation)
+    x0, y0, x1, y1 = crop
+    page.set_cropbox(pymupdf.Rect(x0 + origin[0], y0, x1 + origin[0], y1))
     path = tmp_path / "turned.pdf"
     doc.save(path)
     got = here(path)
     assert (got.parser, got.rotation) == ("local-1/plain", 0)
-    assert (got.width, got.height) == ((470, 580) if rotation in (90, 270) else (580, 470))
+    size = (x1 - x0, y1 - y0)
+    assert (got.width, got.height) == (size[::-1] if rotation in (90, 270) else size)
     every_word_is_where_it_stands(got, path)
 
 

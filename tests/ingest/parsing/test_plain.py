@@ -47,9 +47,7 @@ def test_paragraphs_without_a_gap() -> None:
     assert [t for _, t in got] == [f"{FULL} {FULL}.", f"{FULL[3:]} {FULL}"]
 
 
-@pytest.mark.parametrize(
-    "mark", ["2.1", "(a)", "•", "(iv)", "3."]
-)
+@pytest.mark.parametrize("mark", ["2.1", "(a)", "•", "(iv)", "3."])
 def test_items(mark: str) -> None:
     """A bullet or an item number begins a list item, and its further lines belong to it, hanging or not."""
     got = read(

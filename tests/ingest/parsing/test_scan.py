@@ -81,7 +81,8 @@ def test_an_upside_down_scan_is_read_and_points_at_its_ink() -> None:
     page = parsed("upside_down.pdf")
     assert page.failure is None
     assert page.parser.endswith("/scan")
-    assert (page.rotation, page.skew) == (180, pytest.approx(0.7, abs=0.2))
+    assert page.rotation == 180
+    assert page.skew == pytest.approx(0.7, abs=0.2)
     assert (page.width, page.height) == (612, 792)
     assert "text_layer_none" in page.flags
     for text, box in evidence("upside_down"):
@@ -96,7 +97,8 @@ def test_an_upside_down_scan_is_read_and_points_at_its_ink() -> None:
 def test_a_skewed_scan_is_read() -> None:
     """A page skewed by 1.3 degrees says so, and its clauses are read almost to the letter, where they stand."""
     result = part_of("service_agreement_scan", 0, 0, 310)
-    assert (result.rotation, result.skew) == (0, pytest.approx(1.3, abs=0.2))
+    assert result.rotation == 0
+    assert result.skew == pytest.approx(1.3, abs=0.2)
     sentence = (
         "The Contractor shall respond to an emergency call within ninety (90) minutes and to any other call within "
         "eight (8) working hours. A call is an emergency if the temperature in a cold store rises above -12 °C"
@@ -130,7 +132,7 @@ def test_a_chinese_scan_is_read() -> None:
 @lru_cache
 def part_of_report() -> tuple[Any, float, float, list[tuple[str, Box]]]:
     """A strip of a digital sample page as a picture, its size in points, and its words with their boxes."""
-    clip = pymupdf.Rect(0, 420, 612, 640)
+    clip = pymupdf.Rect(0, 424, 612, 560)
     with pymupdf.open(SAMPLES / "archive" / "annual_report.pdf") as doc:
         pix = doc[0].get_pixmap(dpi=130, clip=clip, colorspace=pymupdf.csRGB)
         found = [(w[4], Box(w[0], w[1] - clip.y0, w[2], w[3] - clip.y0)) for w in doc[0].get_text("words", clip=clip)]

@@ -135,7 +135,7 @@ def _parse_pdf(ref: PageRef, options: LocalOptions) -> ParsedPage:
 
     doc = open_pdf(ref.path, ref.password)
     page = doc[ref.page]
-    page.remove_rotation()
+    _remove_rotation(page)
     width, height = float(page.rect.width), float(page.rect.height)
     flags = (
         pymupdf.TEXT_PRESERVE_LIGATURES
@@ -143,7 +143,8 @@ def _parse_pdf(ref: PageRef, options: LocalOptions) -> ParsedPage:
         | pymupdf.TEXT_MEDIABOX_CLIP
         | pymupdf.TEXT_ACCURATE_BBOXES
     )
-    blocks = page.get_text("dict", flags=flags)["blocks"]
+    text: Any = page.get_text("dict", flags=flags)
+    blocks: list[dict[str, Any]] = text["blocks"]
     if options.route == "scan":
         return _parse_scan(ref)
     verdict = judge(page, blocks)
@@ -167,7 +168,8 @@ def _read_digital(
 
     lines = [ln for ln in lines_of(blocks) if ln.text]
     seen = features(lines)
-    if seen.upright < 0.5 and (turn := _lying(blocks)):
+    turn = _lying(blocks)
+    if turn == 180 or (turn and seen.upright < 0.5):
         width, height = float(page.rect.width), float(page.rect.height)
         upright = _turned(page, turn)
         back = Affine.quarter_turn(turn, width, height).inverse()
@@ -194,11 +196,25 @@ def _turned(page: pymupdf.Page, degrees: int) -> pymupdf.Page:
     import pymupdf
 
     copy = pymupdf.open()
-    copy.insert_pdf(page.parent, from_page=page.number, to_page=page.number)
+    number = int(page.number or 0)
+    copy.insert_pdf(page.parent, from_page=number, to_page=number)
     turned = copy[0]
     turned.set_rotation((turned.rotation + degrees) % 360)
-    turned.remove_rotation()
+    _remove_rotation(turned)
     return turned
+
+
+def _remove_rotation(page: pymupdf.Page) -> None:
+    """Makes the page's rotation part of its content; size and content stay as displayed.
+
+    ``Page.remove_rotation`` alone loses the crop box and with it the place of everything on a cropped page.
+    """
+    import pymupdf
+
+    if page.rotation:
+        media, crop = page.mediabox, page.cropbox  # the crop box is given with y down from the media box's top
+        page.set_mediabox(pymupdf.Rect(crop.x0, media.y1 - crop.y1, crop.x1, media.y1 - crop.y0) & media)
+        page.remove_rotation()
 
 
 def _parse_scan(ref: PageRef) -> ParsedPage:

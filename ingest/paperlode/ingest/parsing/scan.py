@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import Box
 from paperlode.ingest.parsing import ocr
@@ -154,7 +154,7 @@ def _level(picture: NDArray[np.uint8], degrees: float) -> tuple[NDArray[np.uint8
     m[1, 2] += (new_h - h) / 2
     paper = tuple(int(v) for v in np.percentile(picture.reshape(-1, 3)[::97], 90, axis=0))
     out = cv2.warpAffine(picture, m, (new_w, new_h), flags=cv2.INTER_CUBIC, borderValue=paper)
-    return out, Affine(*(float(v) for v in m.reshape(-1)))
+    return np.asarray(out, dtype=np.uint8), Affine(*(float(v) for v in m.reshape(-1)))
 
 
 def _read(picture: NDArray[np.uint8], quads: NDArray[np.float32], scale: float) -> tuple[list[ScanLine], int]:
@@ -200,7 +200,8 @@ def _text_layer(
     doc = pymupdf.open()
     page = doc.new_page(width=width, height=height)
     usual = sorted(ln.box.height for ln in lines)[len(lines) // 2]
-    latin, wide = pymupdf.Font("helv"), pymupdf.Font("cjk")
+    latin: Any = pymupdf.Font("helv")
+    wide: Any = pymupdf.Font("cjk")
     for ln in lines:
         font = latin if all(ord(c) < 0x250 and latin.has_glyph(ord(c)) for c in ln.text) else wide
         tall = usual if 0.8 * usual < ln.box.height < 1.25 * usual else ln.box.height
@@ -209,7 +210,7 @@ def _text_layer(
         if length <= 0:
             continue
         origin = pymupdf.Point(ln.box.x0, (ln.box.y0 + ln.box.y1) / 2 + 0.34 * size)
-        writer = pymupdf.TextWriter(page.rect)
+        writer: Any = pymupdf.TextWriter(page.rect)
         writer.append(origin, ln.text, font=font, fontsize=size)
         writer.write_text(page, morph=(origin, pymupdf.Matrix(ln.box.width / length, 1)))
     if rules:

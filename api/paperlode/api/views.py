@@ -1,0 +1,175 @@
+"""What commands print: as JSON objects (the HTTP API's, where it has them) and for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from paperlode.api.terminal import box_text, console, snippet, styled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from paperlode.api.archive import Status
+    from paperlode.ingest.ledger import DocumentRecord
+    from paperlode.ingest.pipeline import RunReport
+    from paperlode.retrieval.answer import Answer, Citation
+    from paperlode.retrieval.search import Hit
+
+__all__ = [
+    "answer_object",
+    "document_object",
+    "hit_objects",
+    "report_object",
+    "show_answer",
+    "show_hits",
+    "show_report",
+    "show_status",
+    "status_object",
+]
+
+
+def hit_objects(hits: Sequence[Hit], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Hits as in the HTTP API, with ``boxes``: those on ``page`` (0-based)."""
+    from paperlode.api.models import HitOut
+
+    objects = [HitOut.of(h, names.get(h.document, "")).model_dump(mode="json", exclude={"picture"}) for h in hits]
+    for o in objects:
+        o["boxes"] = [r["box"] for r in o["regions"] if r["page"] == o["page"]]
+    return objects
+
+
+def answer_object(question: str, answer: Answer, hits: Sequence[Hit], names: Mapping[str, str]) -> dict[str, Any]:
+    """An answer as in the HTTP API."""
+    from paperlode.api.models import CitationOut
+
+    citations = [CitationOut.of(c).model_dump(mode="json", exclude={"picture"}) for c in answer.citations]
+    for c in citations:
+        c["boxes"] = [r["box"] for r in c["regions"] if r["page"] == c["page"]]
+    return {"question": question, "text": answer.text, "citations": citations, "hits": hit_objects(hits, names)}
+
+
+def document_object(record: DocumentRecord) -> dict[str, Any]:
+    """A document as in the HTTP API, with the files that hold it and what it was made with."""
+    from paperlode.api.models import DocumentOut
+
+    data: dict[str, Any] = DocumentOut.of(record).model_dump(mode="json")
+    return {**data, "paths": list(record.paths), "recipe": asdict(record.recipe)}
+
+
+def status_object(status: Status, documents: Sequence[DocumentRecord]) -> dict[str, Any]:
+    """The status, and every document."""
+    return {**asdict(status), "documents": [document_object(d) for d in documents]}
+
+
+def report_object(report: RunReport, status: Status) -> dict[str, Any]:
+    """What a run did, and what the index holds now."""
+    stopped = report.stopped
+    return {
+        "ingested": [asdict(d) for d in report.ingested],
+        "skipped": report.skipped,
+        "failed": [asdict(f) for f in report.failed],
+        "failed_pages": [asdict(p) for p in report.page_problems],
+        "pages_parsed": report.pages_parsed,
+        "pages_kept": report.pages_kept,
+        "chunks": report.chunks,
+        "seconds": {"total": report.total, **report.seconds},
+        "stopped": {"code": stopped.code, "what": stopped.what, "hint": stopped.hint} if stopped else None,
+        "index": {"folder": status.folder, **asdict(status.counts)},
+    }
+
+
+def show_hits(hits: Sequence[Hit], names: Mapping[str, str]) -> None:
+    """Hits for people: pages counted from 1."""
+    out = console()
+    if not hits:
+        out.print("Nothing found.")
+    width = min(100, max(40, out.width - 6))
+    for h in hits:
+        boxes = box_text([r.box for r in h.regions if r.page == h.page])
+        out.print(
+            styled(
+                (f"[{h.rank}] ", "bold"),
+                (names.get(h.document, "?"), "bold cyan"),
+                (f" p.{h.page + 1} ", "bold"),
+                boxes,
+            )
+        )
+        if h.chunk.heading_path:
+            out.print(styled("    ", (" > ".join(h.chunk.heading_path), "italic")))
+        for line in snippet(h.chunk.shown_text, width=width):
+            out.print(styled("    ", line))
+        out.print(styled("    ", (f"{h.chunk.id}  {h.score:.2f}", "dim")))
+
+
+def show_answer(answer: Answer) -> None:
+    """An answer and its citations for people."""
+    out = console()
+    for line in answer.text.splitlines():
+        out.print(styled(line))
+    if answer.citations:
+        out.print()
+    for c in answer.citations:
+        out.print(
+            styled((f"[{c.n}] ", "bold"), (c.name, "bold cyan"), (f" p.{c.page + 1} ", "bold"), _citation_boxes(c))
+        )
+
+
+def _citation_boxes(citation: Citation) -> str:
+    return box_text([r.box for r in citation.boxes if r.page == citation.page])
+
+
+def show_report(report: RunReport, status: Status) -> None:
+    """What a run did, failures in a table, on standard error (standard output is for results)."""
+    from rich.table import Table
+
+    out = console(stderr=True)
+    if report.failed:
+        table = Table(title=f"{len(report.failed)} files could not be taken", title_justify="left")
+        table.add_column("File", overflow="fold")
+        table.add_column("Why, and what to do", overflow="fold")
+        for f in report.failed:
+            table.add_row(styled(f.path), styled(f.what, " ", (f.hint, "italic")))
+        out.print(table)
+    if report.page_problems:
+        shown = report.page_problems[:20]
+        table = Table(title=f"{len(report.page_problems)} pages could not be parsed", title_justify="left")
+        for column in ("File", "Page", "Why"):
+            table.add_column(column, overflow="fold")
+        for p in shown:
+            table.add_row(styled(p.path), str(p.page + 1), styled(p.message))
+        out.print(table)
+        if len(shown) < len(report.page_problems):
+            out.print(f"... and {len(report.page_problems) - len(shown)} more: see paperlode status --json")
+    speed = report.pages_parsed / report.total if report.total else 0.0
+    out.print(
+        f"{len(report.ingested)} documents ingested ({report.pages_parsed} pages parsed, {report.pages_kept} kept from "
+        f"before, {report.chunks} chunks), {len(report.skipped)} done before, {len(report.failed)} failed, "
+        f"{report.total:.1f} s ({speed:.1f} pages/s)."
+    )
+    c = status.counts
+    out.print(styled(f"The index {status.folder} holds {c.documents} documents, {c.pages} pages, {c.chunks} chunks."))
+
+
+def show_status(status: Status, documents: Sequence[DocumentRecord]) -> None:
+    """What the index holds, for people."""
+    from rich.table import Table
+
+    out, c = console(), status.counts
+    out.print(
+        styled((status.folder, "bold"), f": {c.documents} documents, {c.pages} pages, {c.chunks} chunks, "),
+        f"{status.bytes / 1e6:.1f} MB; model {status.embedder} ({status.dimensions} dimensions)",
+    )
+    if documents:
+        table = Table()
+        for column in ("Document", "Digest", "Pages", "Failed", "Chunks"):
+            table.add_column(column, overflow="fold")
+        for d in documents:
+            table.add_row(styled(d.name), d.digest[:12], str(d.page_count), str(d.failed_pages), str(d.chunks))
+        out.print(table)
+    if status.outdated:
+        out.print(f"{status.outdated} documents were made with an older parser or chunker: ingest them again.")
+    if status.pending:
+        out.print(f"{status.pending} documents were begun and not finished: run ingest again to go on.")
+    for f in status.failures:
+        out.print(styled(("Failed: ", "bold red"), f.what, " ", (f.hint, "italic")))
