@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from paperlode.api.directory import Directory, Lock, Manifest, make_root
+from paperlode.api.values import IngestOptions, Scope, Status
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, DocumentNotFound, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from paperlode.ingest.document import Box, Chunk
-    from paperlode.ingest.ledger import Counts, DocumentRecord, FailedPage, FailureRecord, Ledger, Recipe
-    from paperlode.ingest.pages import WorkerLimits, WorkerPool
+    from paperlode.ingest.ledger import DocumentRecord, FailedPage, Ledger, Recipe
+    from paperlode.ingest.pages import WorkerPool
     from paperlode.ingest.parsing.base import Parser
     from paperlode.ingest.pipeline import Progress, RunReport
     from paperlode.retrieval.answer import Answer
@@ -28,70 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Archive", "IngestOptions", "Scope", "Status"]
 
 DEFAULT_EMBEDDER = "minilm"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestOptions:
-    """How files are taken in.
-
-    Attributes:
-        password: tried on every encrypted document.
-        workers: processes that parse; None for one a core.
-        limits: time and memory of one page.
-        retry_failed: parse pages again that failed in an earlier run.
-        free_bytes: what must be free on the index's disk before a document is begun.
-        optimize: rearrange the index for faster search at the end of the run.
-    """
-
-    password: str | None = None
-    workers: int | None = None
-    limits: WorkerLimits | None = None
-    retry_failed: bool = False
-    free_bytes: int = 256_000_000
-    optimize: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Where to search. Empty fields do not restrict.
-
-    Attributes:
-        documents: names as ``Archive.document`` takes them.
-        kinds: of blocks (``table``, ``formula``, ...), see ``paperlode.ingest.document.Kind``.
-        pages: first and last page, 0-based, both inclusive.
-        layers: ``body``, ``note``, ``furniture``; body and notes when empty.
-    """
-
-    documents: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-    pages: tuple[int, int] | None = None
-    layers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What an archive holds.
-
-    Attributes:
-        folder: the index folder. bytes: of its files.
-        embedder, dimensions: the model that its vectors are made with.
-        parser, chunker: of the last run.
-        counts: documents, pages, failed pages, chunks, failed files.
-        failures: files that could not be taken.
-        outdated: documents made with another parser or chunker than the last run's; ingest them again to renew them.
-        pending: documents begun and not finished.
-    """
-
-    folder: str
-    bytes: int
-    embedder: str
-    dimensions: int
-    parser: str
-    chunker: str
-    counts: Counts
-    failures: list[FailureRecord]
-    outdated: int
-    pending: int
 
 
 class Archive:

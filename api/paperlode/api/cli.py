@@ -6,18 +6,27 @@ Exit codes: 0 done (also when some files failed), 1 nothing could be done or the
 # ruff: noqa: PLR0917  Typer passes every argument by name
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paperlode.ingest.errors import InvalidRequest, PaperlodeError
+from paperlode.api.command import (
+    faces,
+    log_to_stderr,
+    open_archive,
+    printable,
+    scope_of,
+    settings_of,
+    terminate_like_interrupt,
+    write,
+    write_text,
+)
+from paperlode.ingest.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from paperlode.api.archive import Archive, Scope
+    from paperlode.api.archive import Archive
     from paperlode.api.settings import Settings
     from paperlode.ingest.document import Box
 
@@ -109,8 +118,8 @@ def ingest(
     as_json: JsonOption = False,
 ) -> None:
     """Take in documents. What is done already is skipped; Ctrl-C keeps what is done, and a second run goes on."""
-    with _faces(as_json=as_json):
-        settings = _settings(
+    with faces(as_json=as_json):
+        settings = settings_of(
             index=index,
             model=model,
             workers=workers,
@@ -118,8 +127,8 @@ def ingest(
             memory_limit=memory_limit,
             min_free=min_free,
         )
-        _log(verbose=verbose)
-        _terminate_like_interrupt()
+        log_to_stderr(verbose=verbose)
+        terminate_like_interrupt()
         code = _ingest(paths, settings, password=password, retry_failed=retry_failed, as_json=as_json)
     raise typer.Exit(code)
 
@@ -170,10 +179,10 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find the best pages for a question, each with its box."""
-    with _faces(as_json=as_json), _open(index) as archive:
+    with faces(as_json=as_json), open_archive(index) as archive:
         from paperlode.api import terminal, views
 
-        hits = archive.search(question, limit=limit, scope=_scope(document, kind, pages))
+        hits = archive.search(question, limit=limit, scope=scope_of(document, kind, pages))
         names = archive.names(hits)
         if as_json:
             terminal.print_json({"question": question, "hits": views.hit_objects(hits, names)})
@@ -195,10 +204,10 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question with quotations, each with its page and box."""
-    with _faces(as_json=as_json), _open(index) as archive:
+    with faces(as_json=as_json), open_archive(index) as archive:
         from paperlode.api import terminal, views
 
-        answer, hits = archive.ask(question, limit=limit, scope=_scope(document, kind, pages))
+        answer, hits = archive.ask(question, limit=limit, scope=scope_of(document, kind, pages))
         if as_json:
             terminal.print_json(views.answer_object(question, answer, hits, archive.names(hits)))
         else:
@@ -206,13 +215,13 @@ def ask(
         if picture and answer.citations:
             first = answer.citations[0]
             boxes = [r.box for r in first.boxes if r.page == first.page]
-            _write(picture, archive.page_picture(first.document, first.page, boxes=boxes))
+            write(picture, archive.page_picture(first.document, first.page, boxes=boxes))
 
 
 @app.command()
 def status(index: IndexOption = None, as_json: JsonOption = False) -> None:
     """Say what the index holds, and which files failed."""
-    with _faces(as_json=as_json), _open(index) as archive:
+    with faces(as_json=as_json), open_archive(index) as archive:
         from paperlode.api import terminal, views
 
         found, documents = archive.status(), archive.documents()
@@ -235,12 +244,12 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Draw a page, with the boxes of a hit."""
-    with _faces(as_json=as_json), _open(index) as archive:
+    with faces(as_json=as_json), open_archive(index) as archive:
         from paperlode.api import terminal
 
         document, number, boxes = _place(archive, ref, page)
         picture = archive.page_picture(document, number, boxes=boxes, dpi=dpi, password=password)
-        _write(output, picture, say=not as_json)
+        write(output, picture, say=not as_json)
         if as_json:
             name = archive.document(document).name
             terminal.print_json(
@@ -289,7 +298,7 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Write documents as values (json), text (markdown, html) or chunks (jsonl)."""
-    with _faces(as_json=as_json), _open(index) as archive:
+    with faces(as_json=as_json), open_archive(index) as archive:
         from paperlode.api.export import EXTENSIONS
         from paperlode.api.terminal import json_safe
 
@@ -298,11 +307,11 @@ def export(
         if output and output.is_dir():
             for r in records:
                 name = f"{Path(r.name).stem}-{r.digest[:8]}{EXTENSIONS[form]}"
-                _write_text(output / name, archive.export(r.digest, form))
+                write_text(output / name, archive.export(r.digest, form))
         elif output:
-            _write_text(output, (piece for r in records for piece in archive.export(r.digest, form)))
+            write_text(output, (piece for r in records for piece in archive.export(r.digest, form)))
         else:
-            safe = json_safe if form in {Format.json, Format.jsonl} else _printable
+            safe = json_safe if form in {Format.json, Format.jsonl} else printable
             for r in records:
                 for piece in archive.export(r.digest, form):
                     sys.stdout.write(safe(piece))
@@ -315,7 +324,7 @@ def delete(
     as_json: JsonOption = False,
 ) -> None:
     """Take documents out of the index. The files themselves are not touched."""
-    with _faces(as_json=as_json), _open(index) as archive:
+    with faces(as_json=as_json), open_archive(index) as archive:
         from paperlode.api import terminal, views
 
         chosen = {r.digest: r for r in (archive.document(d) for d in documents)}
@@ -335,13 +344,13 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check the installation and the index: versions, model, workers, disk, index."""
-    with _faces(as_json=as_json):
+    with faces(as_json=as_json):
         from dataclasses import asdict
 
         from paperlode.api import terminal
         from paperlode.api.doctor import examine
 
-        settings = _settings(index=index, model=model)
+        settings = settings_of(index=index, model=model)
         out, checks = terminal.console(), []
         for check in examine(settings.index, model=settings.model, min_free=settings.min_free):
             checks.append(check)
@@ -366,13 +375,13 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", help="Errors as JSON on standard output.")] = False,
 ) -> None:
     """Answer over HTTP, under /v1; /openapi.json describes it. Nobody is asked for a key: keep it on this machine."""
-    with _faces(as_json=as_json):
+    with faces(as_json=as_json):
         import uvicorn
 
         from paperlode.api import terminal
         from paperlode.api.app import LOOPBACK, create_app
 
-        settings = _settings(index=index, host=host, port=port)
+        settings = settings_of(index=index, host=host, port=port)
         hosts: tuple[str, ...] = (*LOOPBACK, *(name or ()))
         if settings.host not in LOOPBACK:
             hosts = hosts if name else ("*",)
@@ -380,101 +389,6 @@ def serve(
                 ("Warning: ", "bold yellow"),
                 f"everyone who can reach {settings.host}:{settings.port} can read this archive: there are no keys yet.",
             )
-        with _open(settings.index) as archive:
+        with open_archive(settings.index) as archive:
             _ = archive.embedder  # a model that cannot be loaded is an error now, not at the first question
             uvicorn.run(create_app(archive, hosts=hosts), host=settings.host, port=settings.port, log_level="info")
-
-
-# -- what the commands share
-
-
-@contextmanager
-def _faces(*, as_json: bool) -> Iterator[None]:
-    """Our errors become a message and exit code 1, Ctrl-C becomes 130."""
-    try:
-        yield
-    except PaperlodeError as exc:
-        from paperlode.api import terminal
-
-        terminal.error(exc, as_json=as_json)
-        raise typer.Exit(1) from exc
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-
-
-def _settings(**given: Any) -> "Settings":
-    from paperlode.api.settings import read_settings
-
-    return read_settings(**given)
-
-
-def _open(index: Path | None) -> "Archive":
-    from paperlode.api.archive import Archive
-
-    return Archive.open(_settings(index=index).index)
-
-
-def _scope(documents: list[str] | None, kinds: list[str] | None, pages: str | None) -> "Scope":
-    from paperlode.api.archive import Scope
-
-    return Scope(
-        documents=tuple(documents or ()), kinds=tuple(kinds or ()), pages=_page_range(pages) if pages else None
-    )
-
-
-def _page_range(text: str) -> tuple[int, int]:
-    """``3-9`` as people count -> (2, 8)."""
-    first, dash, last = text.partition("-")
-    try:
-        low = int(first) if first else 1
-        high = int(last) if last else (1_000_000 if dash else low)
-    except ValueError:
-        low = high = 0
-    if not 1 <= low <= high or text == "-":
-        raise InvalidRequest(f"--pages {text!r} is no range of pages.", hint="Count from 1: 7, 3-9, 5- or -4.")
-    return low - 1, high - 1
-
-
-def _write(path: Path, data: bytes, *, say: bool = True) -> None:
-    from paperlode.api import terminal
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as exc:
-        raise InvalidRequest(f"{str(path)!r} cannot be written: {exc.strerror}.") from exc
-    if say:
-        terminal.message(f"Written: {path}")
-
-
-def _write_text(path: Path, pieces: Iterator[str]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(pieces)
-    except OSError as exc:
-        raise InvalidRequest(f"{str(path)!r} cannot be written: {exc.strerror}.") from exc
-
-
-def _printable(text: str) -> str:
-    """Text for a terminal; a pipe or file gets it as it is."""
-    from paperlode.api.terminal import clean
-
-    return clean(text) if sys.stdout.isatty() else text
-
-
-def _log(*, verbose: bool) -> None:
-    import logging
-
-    level = logging.INFO if verbose else logging.CRITICAL
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
-
-
-def _terminate_like_interrupt() -> None:
-    """SIGTERM (a service manager, a container) ends a run as cleanly as Ctrl-C."""
-    import signal
-
-    def interrupt(_number: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)

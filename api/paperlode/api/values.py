@@ -1,0 +1,76 @@
+"""What the archive takes and tells, beside documents and hits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paperlode.ingest.ledger import Counts, FailureRecord
+    from paperlode.ingest.pages import WorkerLimits
+
+__all__ = ["IngestOptions", "Scope", "Status"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestOptions:
+    """How files are taken in.
+
+    Attributes:
+        password: tried on every encrypted document.
+        workers: processes that parse; None for one a core.
+        limits: time and memory of one page.
+        retry_failed: parse pages again that failed in an earlier run.
+        free_bytes: what must be free on the index's disk before a document is begun.
+        optimize: rearrange the index for faster search at the end of the run.
+    """
+
+    password: str | None = None
+    workers: int | None = None
+    limits: WorkerLimits | None = None
+    retry_failed: bool = False
+    free_bytes: int = 256_000_000
+    optimize: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Where to search. Empty fields do not restrict.
+
+    Attributes:
+        documents: names as ``Archive.document`` takes them.
+        kinds: of blocks (``table``, ``formula``, ...), see ``paperlode.ingest.document.Kind``.
+        pages: first and last page, 0-based, both inclusive.
+        layers: ``body``, ``note``, ``furniture``; body and notes when empty.
+    """
+
+    documents: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    pages: tuple[int, int] | None = None
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an archive holds.
+
+    Attributes:
+        folder: the index folder. bytes: of its files.
+        embedder, dimensions: the model that its vectors are made with.
+        parser, chunker: of the last run.
+        counts: documents, pages, failed pages, chunks, failed files.
+        failures: files that could not be taken.
+        outdated: documents made with another parser or chunker than the last run's; ingest them again to renew them.
+        pending: documents begun and not finished.
+    """
+
+    folder: str
+    bytes: int
+    embedder: str
+    dimensions: int
+    parser: str
+    chunker: str
+    counts: Counts
+    failures: list[FailureRecord]
+    outdated: int
+    pending: int
