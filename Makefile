@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
-QUESTION := What does the supplier have to do when goods are rejected?
+QUESTION := How long is the initial term of the supply agreement?
 
 .PHONY: help setup demo test lint types check wheel samples clean
 

@@ -13,7 +13,7 @@ class WordModel:
     """An embedding model: each word gives a direction, by its hash."""
 
     name = "words"
-    dimensions = 32
+    dimensions = 256
     max_tokens = 128
 
     def count(self, text):
@@ -102,6 +102,17 @@ def archive(tmp_path, docs):
     """An archive over ``docs``."""
     with Archive.create(tmp_path / "index", embedder=WordModel()) as archive:
         archive.ingest([docs], parser=DirectParser())
+        yield archive
+
+
+@pytest.fixture(scope="session")
+def lasting(tmp_path_factory):
+    """The same archive, for tests that only read."""
+    folder = tmp_path_factory.mktemp("lasting")
+    write_pdf(folder / "lease.pdf", LEASE)
+    write_pdf(folder / "manual.pdf", MANUAL)
+    with Archive.create(folder / "index", embedder=WordModel()) as archive:
+        archive.ingest([folder], parser=DirectParser())
         yield archive
 
 

@@ -28,32 +28,32 @@ from paperlode.ingest.errors import (
 )
 
 
-def test_search_points_at_page_and_box(archive):
+def test_search_points_at_page_and_box(lasting):
     """The best hit for a question is the page that answers it, with a box on that page."""
-    hit = archive.search("how many days of notice to end the lease", limit=1)[0]
-    assert (archive.names([hit])[hit.document], hit.page) == ("lease.pdf", 1)
+    hit = lasting.search("ninety days of notice to end", limit=1)[0]
+    assert (lasting.names([hit])[hit.document], hit.page) == ("lease.pdf", 1)
     assert "ninety days" in hit.chunk.text
     assert all(r.page == 1 and r.box.area > 0 for r in hit.regions)
 
 
-def test_ask_cites_documents_by_name(archive):
+def test_ask_cites_documents_by_name(lasting):
     """An answer quotes, and names the file as people know it."""
-    answer, hits = archive.ask("How do I stop the pump?")
+    answer, hits = lasting.ask("How do I stop the pump?")
     assert answer.citations[0].name == "manual.pdf"
     assert "red button" in answer.text
     assert hits
 
 
-def test_scope_restricts_to_documents_kinds_and_pages(archive):
+def test_scope_restricts_to_documents_kinds_and_pages(lasting):
     """A document is named as people name it; an unknown one, or an unknown kind, is an error."""
-    hits = archive.search("rent button", limit=10, scope=Scope(documents=("manual",)))
-    assert {archive.names([h])[h.document] for h in hits} == {"manual.pdf"}
-    assert {h.page for h in archive.search("rent notice", limit=10, scope=Scope(pages=(1, 1)))} == {1}
-    assert archive.search("rent", scope=Scope(kinds=("table",))) == []
+    hits = lasting.search("rent button", limit=10, scope=Scope(documents=("manual",)))
+    assert {lasting.names([h])[h.document] for h in hits} == {"manual.pdf"}
+    assert {h.page for h in lasting.search("rent notice", limit=10, scope=Scope(pages=(1, 1)))} == {1}
+    assert lasting.search("rent", scope=Scope(kinds=("table",))) == []
     with pytest.raises(DocumentNotFound):
-        archive.search("rent", scope=Scope(documents=("nothing",)))
+        lasting.search("rent", scope=Scope(documents=("nothing",)))
     with pytest.raises(InvalidRequest, match="Known: title"):
-        archive.search("rent", scope=Scope(kinds=("poem",)))
+        lasting.search("rent", scope=Scope(kinds=("poem",)))
 
 
 def test_what_is_ingested_is_there_after_opening_again(archive, tmp_path, word_model, parser, docs):
@@ -72,7 +72,7 @@ def test_status_counts(archive, docs):
     archive.ingest([docs])
     status = archive.status()
     assert (status.counts.documents, status.counts.pages, status.counts.failures) == (2, 3, 1)
-    assert (status.embedder, status.dimensions) == ("words", 32)
+    assert (status.embedder, status.dimensions) == ("words", 256)
     assert status.bytes > 0
 
 
@@ -94,18 +94,18 @@ def test_seconds_tell_where_the_time_went(tmp_path, docs, word_model, parser):
     assert all(v >= 0 for v in report.seconds.values())
 
 
-def test_export_gives_every_format(archive):
+def test_export_gives_every_format(lasting):
     """JSON reads back as a document, Markdown and HTML hold the text, JSON Lines one chunk a line with its id."""
-    document = from_json(ParsedDocument, "".join(archive.export("lease", "json")))
+    document = from_json(ParsedDocument, "".join(lasting.export("lease", "json")))
     assert len(document.pages) == 2
     assert "ninety days" in document.text
-    assert "ninety days" in "".join(archive.export("lease", "markdown"))
-    assert "<p" in "".join(archive.export("lease", "html"))
-    lines = [json.loads(line) for line in "".join(archive.export("lease.pdf", "jsonl")).splitlines()]
-    assert len(lines) == archive.document("lease").chunks
-    assert archive.hit(lines[0]["id"]).text == lines[0]["text"]
+    assert "ninety days" in "".join(lasting.export("lease", "markdown"))
+    assert "<p" in "".join(lasting.export("lease", "html"))
+    lines = [json.loads(line) for line in "".join(lasting.export("lease.pdf", "jsonl")).splitlines()]
+    assert len(lines) == lasting.document("lease").chunks
+    assert lasting.hit(lines[0]["id"]).text == lines[0]["text"]
     with pytest.raises(InvalidRequest, match="Known: json"):
-        archive.export("lease", "docx")
+        lasting.export("lease", "docx")
 
 
 def test_delete_takes_a_document_out(archive):
@@ -129,18 +129,18 @@ def test_a_deletion_that_was_cut_off_is_completed(archive, tmp_path, word_model)
         assert record.digest not in again._index.documents()
 
 
-def test_a_page_picture_has_its_boxes(archive):
+def test_a_page_picture_has_its_boxes(lasting):
     """The picture is the page at the resolution asked for, and differs where a box is drawn."""
     from PIL import Image
 
-    record = archive.document("lease")
-    plain = Image.open(io.BytesIO(archive.page_picture("lease", 1, dpi=72)))
-    boxed = Image.open(io.BytesIO(archive.page_picture("lease", 1, dpi=72, boxes=[Box(72, 300, 200, 400)])))
+    record = lasting.document("lease")
+    plain = Image.open(io.BytesIO(lasting.page_picture("lease", 1, dpi=72)))
+    boxed = Image.open(io.BytesIO(lasting.page_picture("lease", 1, dpi=72, boxes=[Box(72, 300, 200, 400)])))
     assert plain.size == (612, 792)
     assert plain.getpixel((130, 350)) == (255, 255, 255)
     assert boxed.getpixel((130, 350)) != (255, 255, 255)
     with pytest.raises(DocumentNotFound, match="pages are 1 to 2"):
-        archive.page_picture(record.digest, 2)
+        lasting.page_picture(record.digest, 2)
 
 
 def test_a_picture_needs_the_file_as_it_was(archive, docs):
@@ -205,7 +205,7 @@ def test_another_model_is_refused_naming_both(archive, tmp_path):
         ({"format": "other"}, ArchiveCorrupt, "not what paperlode writes"),
         ({"colour": "red"}, ArchiveCorrupt, "unknown fields"),
         ({"schema": {"embedder": "words"}}, SchemaMismatch, "fields"),
-        ({"schema": {"embedder": "words", "dimensions": 32, "version": 99, "lexical": 1}}, SchemaMismatch, "99"),
+        ({"schema": {"embedder": "words", "dimensions": 256, "version": 99, "lexical": 1}}, SchemaMismatch, "99"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(archive, tmp_path, change, error, match):

@@ -19,6 +19,7 @@ from PIL import Image
 from paperlode.ingest.document import Box
 from paperlode.ingest.errors import (
     PageCrashed,
+    PageError,
     PageOutOfMemory,
     PageTimeout,
     PageTooLarge,
@@ -122,6 +123,35 @@ def test_only_the_call_that_died_is_lost(pool: WorkerPool) -> None:
     with pytest.raises(PageCrashed):
         pool.result(futures[1], "b")
     assert [pool.result(f, "c") for f in futures[2:]] == [2, 3]
+
+
+def test_a_worker_killed_between_calls_costs_nothing(pool: WorkerPool) -> None:
+    """The system may kill an idle worker (memory ran short): the next calls get a new one."""
+    for _ in range(2):
+        os.kill(pool.call(os.getpid, what="p"), signal.SIGKILL)
+        time.sleep(0.3)
+        assert alive(pool)
+
+
+def test_calls_in_line_survive_the_death_of_every_worker() -> None:
+    """Calls that went down with their pool are made again in a new one."""
+    with WorkerPool(2, WorkerLimits(seconds=60)) as pool:
+        calls = [pool.submit(os._exit, 1), pool.submit(os._exit, 2), *(pool.submit(abs, -i) for i in range(6))]
+        for call in calls[:2]:
+            with pytest.raises(PageCrashed):
+                pool.result(call, "p")
+        assert [pool.result(c, "p") for c in calls[2:]] == list(range(6))
+
+
+def test_a_closed_pool_ends_the_calls_in_line() -> None:
+    """Calls waiting when the pool is closed are page errors; no worker is started for them again."""
+    pool = WorkerPool(1)
+    calls = [pool.submit(time.sleep, 30), pool.submit(abs, -1)]
+    pool.close()
+    for call in calls:
+        with pytest.raises(PageError):
+            pool.result(call, "p")
+    assert pool._pool is None
 
 
 def test_our_errors_cross_the_process_border(pool: WorkerPool, tmp_path: Path) -> None:

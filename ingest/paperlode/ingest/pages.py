@@ -10,7 +10,9 @@ import contextlib
 import io
 import os
 import tempfile
+import threading
 from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +63,7 @@ MAX_PIXELS = 200_000_000
 MAX_RENDER_SIDE = 4000
 """Longest side of a rendered page in pixels: A3 at 240 dpi."""
 LETTER_INCHES = 11.0
+_ATTEMPTS = 3  # calls that went down with their pool are made that often
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,8 +335,24 @@ def trim_memory() -> None:
 # ---------------------------------------------------------------------------------------------------- parent side
 
 
+@dataclass(slots=True, eq=False)
+class _Call:
+    """A call on its way, with what is needed to make it again."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    pool: Any = None
+    future: Any = None
+
+    def cancel(self) -> None:
+        self.future.cancel()
+
+
 class WorkerPool:
     """Worker processes with a time and a memory limit for each call; started on first use.
+
+    pebble gives a pool up for good when a worker dies between two calls or in the first moment of one (the system
+    killed it, say). Such a pool is replaced here, and the calls that went down with it are made again.
 
     Args:
         workers: processes; default as many as there are cores, at most 8.
@@ -345,6 +364,7 @@ class WorkerPool:
         self.limits = limits or WorkerLimits()
         self._pool: Any = None
         self._lock_file: Any = None
+        self._changing = threading.Lock()
 
     def _started(self) -> Any:
         if self._pool is None:
@@ -362,14 +382,42 @@ class WorkerPool:
         return self._pool
 
     def submit(self, function: Callable[..., T], *args: Any) -> Any:
-        """Schedules the call; pass the future to ``result``."""
-        return self._started().schedule(function, args=args, timeout=self.limits.seconds)
+        """Schedules the call; pass what it returns to ``result``, or ``cancel()`` it."""
+        call = _Call(function, args)
+        self._schedule(call)
+        return call
 
-    def result(self, future: Any, what: str) -> Any:
+    def _schedule(self, call: _Call) -> None:
+        with self._changing:
+            if self._pool is not None and not self._pool.active:
+                self._end()
+            call.pool = self._started()
+            call.future = call.pool.schedule(call.function, args=call.args, timeout=self.limits.seconds)
+
+    def _settled(self, call: _Call, what: str) -> Any:
+        """The call's future, done; the call is made again where its pool broke.
+
+        Raises:
+            PageCrashed: the pool broke each time, or was closed.
+        """
+        from concurrent.futures.process import BrokenProcessPool
+
+        for _ in range(_ATTEMPTS):
+            while not wait([call.future], timeout=1.0).done and call.pool.active:
+                pass
+            future = call.future
+            if future.done() and (future.cancelled() or not isinstance(future.exception(), BrokenProcessPool)):
+                return future
+            if self._pool is None:
+                raise PageCrashed(f"{what}: the processes were ended before it was read.")
+            self._schedule(call)
+        raise PageCrashed(f"{what}: the process reading it died {_ATTEMPTS} times.")
+
+    def result(self, call: Any, what: str) -> Any:
         """The call's result.
 
         Args:
-            future: from ``submit``.
+            call: from ``submit``.
             what: the page or file, for the message.
 
         Raises:
@@ -379,7 +427,7 @@ class WorkerPool:
         from pebble import ProcessExpired
 
         try:
-            return future.result()
+            return self._settled(call, what).result()
         except PaperlodeError:
             raise
         except (FutureTimeout, TimeoutError) as e:
@@ -402,11 +450,15 @@ class WorkerPool:
 
     def close(self) -> None:
         """Ends the workers. Idempotent."""
-        if self._pool is not None:
-            self._pool.stop()
-            self._pool.join()
-            self._lock_file.close()
-            self._pool = None
+        with self._changing:
+            if self._pool is not None:
+                self._end()
+
+    def _end(self) -> None:
+        pool, self._pool = self._pool, None
+        pool.stop()
+        pool.join()
+        self._lock_file.close()
 
     def __enter__(self) -> Self:
         return self
