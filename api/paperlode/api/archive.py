@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from paperlode.ingest.pages import WorkerPool
     from paperlode.ingest.parsing.base import Parser
     from paperlode.ingest.pipeline import Progress, RunReport
-    from paperlode.retrieval.answer import Answer
+    from paperlode.retrieval.answer import Answer, Citation
     from paperlode.retrieval.edge import EdgeIndex
     from paperlode.retrieval.embedding import Embedder
     from paperlode.retrieval.search import Hit
@@ -239,7 +239,18 @@ class Archive:
 
         hits = self.search(question, limit=limit, scope=scope)
         names = self.names(hits)
-        return QuotingAnswerer(self.embedder, name_of=lambda digest: names[digest]).answer(question, hits), hits
+        answer = QuotingAnswerer(self.embedder, name_of=lambda digest: names[digest]).answer(question, hits)
+        return replace(answer, citations=tuple(map(self._pinpointed, answer.citations))), hits
+
+    def _pinpointed(self, citation: Citation) -> Citation:
+        from paperlode.api.pinpoint import pinpoint
+
+        on = sorted({r.page for r in citation.boxes})
+        if not on:
+            return citation
+        parser = self._ledger.document(citation.document).recipe.parser
+        pages = self._ledger.pages(citation.document, parser, start=on[0], stop=on[-1] + 1)
+        return pinpoint(citation, pages)
 
     def _filter(self, scope: Scope | None) -> Any:
         from paperlode.ingest.document import Kind, Layer

@@ -387,8 +387,10 @@ class WorkerPool:
         self._schedule(call)
         return call
 
-    def _schedule(self, call: _Call) -> None:
+    def _schedule(self, call: _Call, *, again: bool = False) -> None:
         with self._changing:
+            if again and self._pool is None:
+                raise PageCrashed("The processes were ended before they were done.")
             if self._pool is not None and not self._pool.active:
                 self._end()
             call.pool = self._started()
@@ -408,9 +410,7 @@ class WorkerPool:
             future = call.future
             if future.done() and (future.cancelled() or not isinstance(future.exception(), BrokenProcessPool)):
                 return future
-            if self._pool is None:
-                raise PageCrashed(f"{what}: the processes were ended before it was read.")
-            self._schedule(call)
+            self._schedule(call, again=True)
         raise PageCrashed(f"{what}: the process reading it died {_ATTEMPTS} times.")
 
     def result(self, call: Any, what: str) -> Any:
