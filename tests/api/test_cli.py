@@ -179,7 +179,9 @@ def test_errors_are_told_without_a_traceback(tmp_path):
     assert "Traceback" not in result.output
 
 
-@pytest.mark.parametrize("args", [["ingest"], ["search"], ["search", "x", "-n", "0"], ["fly"], ["export", "-f", "docx"]])
+@pytest.mark.parametrize(
+    "args", [["ingest"], ["search"], ["search", "x", "-n", "0"], ["fly"], ["export", "-f", "docx"]]
+)
 def test_wrong_usage_is_exit_code_2(args):
     """Missing arguments, values out of range, unknown commands."""
     assert invoke(*args).exit_code == 2

@@ -229,9 +229,11 @@ class Archive:
             InvalidRequest: an empty question, or a limit or scope that makes no sense.
             DocumentNotFound: the scope names an unknown document.
         """
+        from paperlode.retrieval.naming import without_names
         from paperlode.retrieval.search import Search
 
-        return Search(self._index, self.embedder).search(question, limit=limit, filters=self._filter(scope))
+        asked = without_names(question, [self.document(d).name for d in scope.documents] if scope else [])
+        return Search(self._index, self.embedder).search(asked, limit=limit, filters=self._filter(scope))
 
     def ask(self, question: str, *, limit: int = 5, scope: Scope | None = None) -> tuple[Answer, list[Hit]]:
         """An answer that cites the best ``limit`` hits, and those hits. Raises like ``search``."""
