@@ -21,12 +21,11 @@ class WordModel:
 
     def embed(self, texts):
         out = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        out[:, 0] = 0.01
         for row, text in zip(out, texts, strict=True):
-            row[0] = 0.01
             for word in text.lower().split():
                 row[int(hashlib.sha256(word.strip(".,?").encode()).hexdigest(), 16) % self.dimensions] += 1
-            row /= np.linalg.norm(row)
-        return out
+        return out / np.linalg.norm(out, axis=1, keepdims=True)
 
     def embed_query(self, text):
         return self.embed([text])[0]

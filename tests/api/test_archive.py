@@ -263,7 +263,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, word_model):
     (tmp_path / "thesis.doc").touch()
     with pytest.raises(ArchiveError, match="other files"):
         Archive.create(tmp_path, embedder=word_model)
-    assert os.listdir(tmp_path) == ["thesis.doc"]
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.doc"]
 
 
 def test_too_little_space_stops_the_run(archive, docs, pdf_writer):

@@ -37,10 +37,13 @@ def styled(*parts: tuple[str, str] | str) -> Text:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that reads no markup, emoji or numbers into what it prints."""
+    """A console that reads no markup, emoji or numbers into what it prints; wide where it is no terminal."""
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    out = Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    if not out.is_terminal:
+        out.width = 240
+    return out
 
 
 def message(*parts: tuple[str, str] | str) -> None:

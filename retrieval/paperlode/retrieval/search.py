@@ -2,7 +2,7 @@
 
 Fusion: cosine, BM25 of the chunk and BM25 of its page are each measured in standard deviations over the candidates,
 then averaged: half meaning, half words (chunk and page alike). Nothing in it is fitted to data. On 1,071 questions it
-was at least as good as reciprocal ranks, min-max scaling and Qdrant's distribution-based fusion. The half that is
+was as good overall as reciprocal ranks, min-max scaling and Qdrant's distribution-based fusion. The half that is
 meaning shrinks with the share of the question that the model cannot read, as Chinese for an English model.
 """
 
