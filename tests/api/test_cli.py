@@ -249,3 +249,38 @@ def test_hits_and_failures_are_cleaned_on_their_way_out(index, capsys):
     out = capsys.readouterr().out
     assert not set(out) & set("\x1b\x9b\u202e")
     assert out.count("[bold]markup[/bold]") == 3
+
+
+def test_serve_answers_on_loopback_and_ends_with_ctrl_c(index):
+    """The service answers over HTTP, holds the index meanwhile, and lets go of it when interrupted."""
+    import signal
+    import socket
+    import time
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "paperlode", "serve", "--index", str(index[0]), "--port", str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        health = None
+        while health is None and process.poll() is None:
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/v1/health", timeout=5) as answer:
+                    health = json.load(answer)
+            except URLError:
+                time.sleep(0.1)
+        assert health is not None, process.communicate()
+        assert health["documents"] == 1
+        locked = invoke("status", "--index", index[0])
+        assert f"in use by process {process.pid}" in locked.stderr
+        process.send_signal(signal.SIGINT)
+        messages = process.communicate(timeout=20)[1]
+    finally:
+        process.kill()
+        process.communicate()
+    assert "Warning" not in messages
+    assert "Traceback" not in messages
+    assert invoke("status", "--index", index[0]).exit_code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
@@ -187,7 +188,10 @@ class Archive:
                 recipe=recipe,
                 on_progress=on_progress,
                 options=RunOptions(
-                    retry_failed=options.retry_failed, disk=self.directory.root, free_bytes=options.free_bytes
+                    retry_failed=options.retry_failed,
+                    lanes=max(2, min(4, options.workers or os.cpu_count() or 1)),
+                    disk=self.directory.root,
+                    free_bytes=options.free_bytes,
                 ),
                 chunking=chunking,
                 watch=watch,

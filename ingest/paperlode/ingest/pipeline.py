@@ -6,6 +6,7 @@ A document becomes visible whole, once it is read to the end (``Sink.commit``), 
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -53,6 +54,8 @@ __all__ = [
 ]
 
 _BATCH = 128
+
+log = logging.getLogger(__name__)
 
 
 class Remover(Protocol):
@@ -276,6 +279,7 @@ class _Run:
                 self.sink.discard(digest)
                 self.ledger.leave(digest)
             raise
+        log.info("%s: %d pages (%d failed), %d chunks", path, opened.page_count, len(failed), chunks)
         self.report.chunks += chunks
         self.report.ingested.append(IngestedDocument(path, digest, opened.page_count, len(failed), chunks))
         return True
@@ -319,6 +323,7 @@ class _Run:
             raise error
         if not isinstance(error, SourceNotFound):  # a mistyped name is for the report, not for the books
             self.ledger.fail(path, error, digest=digest)
+        log.info("%s: %s", path, error)
         self.report.failed.append(SourceProblem(path, error.code, error.what, error.hint))
 
 
