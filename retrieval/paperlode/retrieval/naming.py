@@ -10,21 +10,16 @@ if TYPE_CHECKING:
 
 __all__ = ["without_names"]
 
-_WORD = re.compile(r"[a-z]{2,}|(?:19|20)\d\d")
+_WORD = re.compile(r"[a-z]{2,}")
 _EDGE = re.compile(r"^\W+|(?:['’]s)?\W*$")
 
 
 def without_names(question: str, names: Iterable[str]) -> str:
-    """The question without the words and years of the documents' file names (``ADOBE_2022_10K``: Adobe, 2022, FY2022).
+    """The question without the words of the documents' file names (``ADOBE_2022_10K``: Adobe). Years stay: they tell tables apart.
 
     Inside one document these words stand on every page and tell no page from another, but the whole archive's word
     statistics call them rare. A question of which nothing would be left is returned as it is.
     """
     known = {w for name in names for w in _WORD.findall(name.rsplit(".", 1)[0].lower().replace("_", " "))}
-    kept = [w for w in question.split() if _bare(w) not in known]
+    kept = [w for w in question.split() if _EDGE.sub("", w.lower()) not in known]
     return " ".join(kept) if any(any(c.isalnum() for c in w) for w in kept) else question
-
-
-def _bare(word: str) -> str:
-    bare = _EDGE.sub("", word.lower())
-    return bare[2:] if re.fullmatch(r"fy(?:19|20)\d\d", bare) else bare
