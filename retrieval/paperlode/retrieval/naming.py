@@ -15,7 +15,7 @@ _EDGE = re.compile(r"^\W+|(?:['’]s)?\W*$")
 
 
 def without_names(question: str, names: Iterable[str]) -> str:
-    """The question without the words of the documents' file names (``ADOBE_2022_10K``: Adobe). Years stay: they tell tables apart.
+    """The question without the words of the documents' file names (``ADOBE_2022_10K``: Adobe); years stay.
 
     Inside one document these words stand on every page and tell no page from another, but the whole archive's word
     statistics call them rare. A question of which nothing would be left is returned as it is.
