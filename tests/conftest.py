@@ -1,0 +1,7 @@
+import signal
+
+
+def pytest_configure():
+    """Ctrl-C reaches the tests that send it, also where the suite itself was started in the background (SIGINT ignored)."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
