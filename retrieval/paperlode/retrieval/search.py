@@ -1,9 +1,10 @@
 """Questions to hits: one hybrid query, fused, one hit a page, each grown to a passage that can be read alone.
 
 Fusion: cosine, BM25 of the chunk and BM25 of its page are each measured in standard deviations over the candidates,
-then averaged: half meaning, half words (chunk and page alike). The weights are round, but were chosen among
-about 20 variants on 1,071 development questions, where this was as good overall as reciprocal ranks, min-max scaling and Qdrant's distribution-based fusion. The half that is
-meaning shrinks with the share of the question that the model cannot read, as Chinese for an English model.
+then averaged: half meaning, half words (chunk and page alike). The weights are round, but were chosen among about 20
+variants on 1,071 development questions, where this was as good overall as reciprocal ranks, min-max scaling and
+Qdrant's distribution-based fusion. The half that is meaning shrinks with the share of the question that the model
+cannot read, as Chinese for an English model.
 """
 
 from __future__ import annotations
