@@ -14,9 +14,9 @@ import sys
 import time
 
 from paperlode.ingest.errors import PaperlodeError
-from paperlode.ingest.pages import WorkerLimits
 from paperlode.ingest.parsing.local import LocalParser
 from paperlode.ingest.sources import open_source
+from paperlode.ingest.workers import WorkerLimits
 
 
 def parse(file: str, password: str | None, seconds: float) -> dict[str, object]:

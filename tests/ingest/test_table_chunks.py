@@ -126,6 +126,26 @@ def test_parts_of_a_report() -> None:
     assert 2 * min(lengths) > max(lengths)
 
 
+def test_figures_are_shown_and_searched_but_not_embedded() -> None:
+    """The embedder reads a table's captions, years, names and units; cells that are only numbers are left out."""
+    rows = [
+        ["", "2023", "2022"],
+        ["Net sales", "$ 1,284.5", "(0.8)%"],
+        ["Units sold", "—", "n/a"],
+        ["Adobe 365", "7", "7"],
+    ]
+    (chunk,) = chunks_of([grid_table(rows, header_rows=1, caption="(In millions)")])
+    assert chunk.embedded_text == "(In millions)\n2023 | 2022\nNet sales\nUnits sold\nAdobe 365"
+    assert chunk.searched_text == chunk.shown_text == chunk.text
+    assert "Net sales | $ 1,284.5 | (0.8)%" in chunk.text
+
+
+def test_a_table_of_figures_alone_is_embedded_as_it_is() -> None:
+    """Something is always embedded."""
+    (chunk,) = chunks_of([grid_table([["1.5", "2.5"], ["3.5", "4.5"]])])
+    assert chunk.embedded_text == "1.5 | 2.5\n3.5 | 4.5"
+
+
 def test_headings_open_the_first_part() -> None:
     """A heading right above a table is own text of its first part and in the path of the others."""
     head = text_block("Income statement", y=80.0, kind=Kind.HEADING, level=1)
@@ -213,4 +233,4 @@ def test_tables_in_characters() -> None:
     """With a counter that counts line breaks too, a long table still fills its parts without going over."""
     chunks = chunks_of([report(200)], CharCounter(200))
     assert all(c.tokens <= 200 for c in chunks)
-    assert sum(c.tokens for c in chunks[:-1]) / (len(chunks) - 1) > 150
+    assert sum(len(c.searched_text) for c in chunks[:-1]) / (len(chunks) - 1) > 150

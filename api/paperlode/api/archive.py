@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from paperlode.ingest.document import Box, Chunk
     from paperlode.ingest.ledger import DocumentRecord, FailedPage, Ledger, Recipe
-    from paperlode.ingest.pages import WorkerPool
     from paperlode.ingest.parsing.base import Parser
     from paperlode.ingest.pipeline import Progress, RunReport
+    from paperlode.ingest.workers import WorkerPool
     from paperlode.retrieval.answer import Answer, Citation
     from paperlode.retrieval.edge import EdgeIndex
     from paperlode.retrieval.embedding import Embedder
@@ -356,7 +356,7 @@ class Archive:
         return self._workers().call(render_page, ref, dpi, tuple(boxes), what=str(ref))
 
     def _workers(self) -> WorkerPool:
-        from paperlode.ingest.pages import WorkerPool
+        from paperlode.ingest.workers import WorkerPool
 
         with self._lazily:
             if self._pool is None:

@@ -137,7 +137,7 @@ def _ingest(paths: list[str], settings: "Settings", *, password: str | None, ret
     from paperlode.api import terminal, views
     from paperlode.api.archive import Archive, IngestOptions
     from paperlode.api.progress import progress_bar
-    from paperlode.ingest.pages import WorkerLimits
+    from paperlode.ingest.workers import WorkerLimits
 
     options = IngestOptions(
         password=password,

@@ -84,7 +84,8 @@ def _model(index: Path, model: str | None) -> str:
 
 
 def _worker() -> str:
-    from paperlode.ingest.pages import PageRef, WorkerPool, render_page
+    from paperlode.ingest.pages import PageRef, render_page
+    from paperlode.ingest.workers import WorkerPool
 
     with tempfile.TemporaryDirectory() as folder, WorkerPool(workers=1) as pool:
         path = Path(folder) / "page.png"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from paperlode.ingest.ledger import Counts, FailureRecord
-    from paperlode.ingest.pages import WorkerLimits
+    from paperlode.ingest.workers import WorkerLimits
 
 __all__ = ["IngestOptions", "Scope", "Status"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from paperlode.ingest.document import Chunk, Kind, PageBox, TablePart, embedded_text
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHUNKER_VERSION", "EMBEDDED_PREFIX", "Frame", "Maker", "TextFrame", "pack"]
 
-CHUNKER_VERSION = "1"
+CHUNKER_VERSION = "2"
 """Raised when the same document would be cut differently: it is part of every chunk's id."""
 EMBEDDED_PREFIX = "embedded_prefix"
 """Flag of a chunk whose own text may not be cut and is longer than the embedder reads: only its start is embedded."""
@@ -49,6 +49,10 @@ class Frame(Protocol):
         """The context in at most ``limit`` tokens, for the embedder."""
         ...
 
+    def embedded(self, text: str) -> str:
+        """What the embedder should read of a text that fits."""
+        ...
+
     def regions(self, pieces: Sequence[Piece]) -> list[PageBox]:
         """Where the pieces stand."""
         ...
@@ -73,6 +77,10 @@ class TextFrame:
     def shortened(self, pieces: Sequence[Piece], limit: int) -> str:  # noqa: ARG002
         """Nothing: it helps, and is not needed."""
         return ""
+
+    def embedded(self, text: str) -> str:
+        """All of it."""
+        return text
 
     def regions(self, pieces: Sequence[Piece]) -> list[PageBox]:
         """The lines of the pieces."""
@@ -120,6 +128,9 @@ class Maker:
             for run in _split(list(pieces), self._sizer):
                 yield from self.make(run, frame)
             return
+        embedded = frame.embedded(fit.embedded)
+        if embedded != fit.embedded and (tokens := self._sizer.count(embedded)) <= fit.tokens:
+            fit = replace(fit, embedded=embedded, tokens=tokens)
         yield self._chunk(pieces, path, frame, fit)
 
     def _fit(self, pieces: Sequence[Piece], path: Path, frame: Frame) -> _Fit | None:

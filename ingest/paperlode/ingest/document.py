@@ -364,8 +364,9 @@ class Chunk:
         tokens: length of ``embedded_text`` counted by the embedder's tokenizer, special tokens included.
         parser: of its first page. confidence: lowest of its blocks, None when all were read from a text layer.
         part: the rows, when it is (part of) a table.
-        embedded: what the embedder reads where that is not heading path, context and own text whole (a shortened
-            heading path or header, a formula longer than the embedder reads); empty where it is.
+        embedded: what the embedder reads where that is not heading path, context and own text whole (a table's rows
+            without their figures, a shortened heading path or header, a formula longer than the embedder reads);
+            empty where it is.
     """
 
     id: str
@@ -394,6 +395,11 @@ class Chunk:
     def embedded_text(self) -> str:
         """What the embedder reads: heading path, context, own text, unless ``embedded`` says otherwise."""
         return self.embedded or embedded_text(self.heading_path, self.context, self.text)
+
+    @property
+    def searched_text(self) -> str:
+        """What words are found in: heading path, context and own text, whole."""
+        return embedded_text(self.heading_path, self.context, self.text)
 
     @property
     def shown_text(self) -> str:

@@ -124,6 +124,10 @@ class FloatFrame:
         """The captions' first words."""
         return first_words(self.context(pieces), size=self._sizer.size, limit=limit)
 
+    def embedded(self, text: str) -> str:
+        """All of it."""
+        return text
+
     def regions(self, pieces: Sequence[Piece]) -> list[PageBox]:
         """The float, and the lines of the pieces."""
         mine = {p.index for p in pieces}

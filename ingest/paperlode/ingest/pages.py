@@ -1,28 +1,14 @@
-"""Source to page pictures and text layers, in worker processes that may crash, hang or run out of memory.
-
-The functions that open and render run inside a worker; ``WorkerPool`` runs them there with limits and turns a dead, late
-or bloated worker into one of our errors while the others go on.
-"""
+"""Files to page pictures: opening, rendering and decoding, with limits. These functions run inside a worker process."""
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
-import tempfile
-import threading
-from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING
 
 from paperlode.ingest.errors import (
-    PageCrashed,
-    PageError,
-    PageOutOfMemory,
-    PageTimeout,
     PageTooLarge,
     PageUnreadable,
     PaperlodeError,
@@ -33,8 +19,6 @@ from paperlode.ingest.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import numpy as np
     import pymupdf
     from numpy.typing import NDArray
@@ -44,18 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PageRef",
-    "WorkerLimits",
-    "WorkerPool",
     "count_pages",
-    "exclusive",
     "open_pdf",
     "page_size",
     "read_picture",
     "render_page",
-    "worker_threads",
 ]
-
-T = TypeVar("T")
 
 POINTS_PER_INCH = 72.0
 MAX_PIXELS = 200_000_000
@@ -63,7 +41,6 @@ MAX_PIXELS = 200_000_000
 MAX_RENDER_SIDE = 4000
 """Longest side of a rendered page in pixels: A3 at 240 dpi."""
 LETTER_INCHES = 11.0
-_ATTEMPTS = 3  # calls that went down with their pool are made that often
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +54,6 @@ class PageRef:
 
     def __str__(self) -> str:
         return f"page {self.page + 1} of {self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerLimits:
-    """What one page may cost: ``seconds`` of wall time and ``memory_mb`` of private memory of its worker."""
-
-    seconds: float = 180.0
-    memory_mb: int = 1800
 
 
 def count_pages(ref: PageRef) -> int:
@@ -264,217 +233,3 @@ def render_page(ref: PageRef, dpi: int, boxes: tuple[Box, ...] = ()) -> bytes:
     out = io.BytesIO()
     picture.save(out, "PNG")
     return out.getvalue()
-
-
-# ---------------------------------------------------------------------------------------------------- worker side
-
-
-def worker_threads() -> int:
-    """Threads a model may use inside a worker: one, since there are as many workers as cores."""
-    return 1
-
-
-def _start_worker(memory_mb: int, lock_path: str) -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us in order
-    os.environ["OMP_NUM_THREADS"] = str(worker_threads())
-    os.environ[_LOCK_VARIABLE] = lock_path
-    with contextlib.suppress(ImportError, ValueError, OSError):  # not on every platform
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
-    _single_threaded_onnx()
-
-
-def _single_threaded_onnx() -> None:
-    """ONNX Runtime takes every core by default and PyMuPDF's layout engine gives no option: one thread a session here.
-
-    Measured: .40 CPU seconds a page with one thread, .65 with two, for 10 % less wall time.
-    """
-    import onnxruntime
-
-    class OneThread(onnxruntime.InferenceSession):  # type: ignore[misc]
-        def __init__(self, path: Any, sess_options: Any = None, **kwargs: Any) -> None:
-            options = sess_options or onnxruntime.SessionOptions()
-            options.intra_op_num_threads = worker_threads()
-            options.inter_op_num_threads = 1
-            super().__init__(path, options, **kwargs)
-
-    onnxruntime.InferenceSession = OneThread
-
-
-_LOCK_VARIABLE = "PAPERLODE_WORKER_LOCK"
-
-
-@contextlib.contextmanager
-def exclusive() -> Iterator[None]:
-    """Held by one worker of a pool at a time: for steps whose memory peak must not be taken twice.
-
-    A file lock, because the operating system frees it when a worker is killed. Outside a pool it does nothing.
-    """
-    path = os.environ.get(_LOCK_VARIABLE)
-    if not path:
-        yield
-        return
-    import fcntl
-
-    with Path(path).open("a") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
-        yield
-
-
-def trim_memory() -> None:
-    """Gives freed memory back to the system (glibc keeps it otherwise)."""
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
-# ---------------------------------------------------------------------------------------------------- parent side
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    """A call on its way, with what is needed to make it again."""
-
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    pool: Any = None
-    future: Any = None
-
-    def cancel(self) -> None:
-        self.future.cancel()
-
-
-class WorkerPool:
-    """Worker processes with a time and a memory limit for each call; started on first use.
-
-    pebble gives a pool up for good when a worker dies between two calls or in the first moment of one (the system
-    killed it, say). Such a pool is replaced here, and the calls that went down with it are made again.
-
-    Args:
-        workers: processes; default as many as there are cores, at most 8.
-        limits: what one call may cost.
-    """
-
-    def __init__(self, workers: int | None = None, limits: WorkerLimits | None = None) -> None:
-        self.workers = workers or min(8, os.cpu_count() or 1)
-        self.limits = limits or WorkerLimits()
-        self._pool: Any = None
-        self._lock_file: Any = None
-        self._changing = threading.Lock()
-
-    def _started(self) -> Any:
-        if self._pool is None:
-            import multiprocessing
-
-            from pebble import ProcessPool
-
-            self._lock_file = tempfile.NamedTemporaryFile(prefix="paperlode-", suffix=".lock")  # noqa: SIM115
-            self._pool = ProcessPool(
-                max_workers=self.workers,
-                initializer=_start_worker,
-                initargs=(self.limits.memory_mb, self._lock_file.name),
-                context=multiprocessing.get_context("spawn"),
-            )
-        return self._pool
-
-    def submit(self, function: Callable[..., T], *args: Any) -> Any:
-        """Schedules the call; pass what it returns to ``result``, or ``cancel()`` it."""
-        call = _Call(function, args)
-        self._schedule(call)
-        return call
-
-    def _schedule(self, call: _Call, *, again: bool = False) -> None:
-        with self._changing:
-            if again and self._pool is None:
-                raise PageCrashed("The processes were ended before they were done.")
-            if self._pool is not None and not self._pool.active:
-                self._end()
-            call.pool = self._started()
-            call.future = call.pool.schedule(call.function, args=call.args, timeout=self.limits.seconds)
-
-    def _settled(self, call: _Call, what: str) -> Any:
-        """The call's future, done; the call is made again where its pool broke.
-
-        Raises:
-            PageCrashed: the pool broke each time, or was closed.
-        """
-        from concurrent.futures.process import BrokenProcessPool
-
-        for _ in range(_ATTEMPTS):
-            while not wait([call.future], timeout=1.0).done and call.pool.active:
-                pass
-            future = call.future
-            if future.done() and (future.cancelled() or not isinstance(future.exception(), BrokenProcessPool)):
-                return future
-            self._schedule(call, again=True)
-        raise PageCrashed(f"{what}: the process reading it died {_ATTEMPTS} times.")
-
-    def result(self, call: Any, what: str) -> Any:
-        """The call's result.
-
-        Args:
-            call: from ``submit``.
-            what: the page or file, for the message.
-
-        Raises:
-            PageTimeout, PageOutOfMemory, PageCrashed: the worker was late, too big, or died.
-            PaperlodeError: raised by the function itself.
-        """
-        from pebble import ProcessExpired
-
-        try:
-            return self._settled(call, what).result()
-        except PaperlodeError:
-            raise
-        except (FutureTimeout, TimeoutError) as e:
-            raise PageTimeout(
-                f"{what} took longer than {self.limits.seconds:g} s and was given up.", hint="Raise --page-timeout."
-            ) from e
-        except MemoryError as e:
-            raise _out_of_memory(what, self.limits) from e
-        except ProcessExpired as e:
-            raise PageCrashed(f"{what}: the process reading it died (exit code {e.exitcode}).") from e
-        except Exception as e:
-            if is_memory_error(e):
-                raise _out_of_memory(what, self.limits) from e
-            raise PageUnreadable(f"{what} cannot be read: {type(e).__name__}: {e}.") from e
-
-    def call(self, function: Callable[..., T], *args: Any, what: str) -> T:
-        """Runs the function in a worker and waits; raises like ``result``."""
-        value: T = self.result(self.submit(function, *args), what)
-        return value
-
-    def close(self) -> None:
-        """Ends the workers. Idempotent."""
-        with self._changing:
-            if self._pool is not None:
-                self._end()
-
-    def _end(self) -> None:
-        pool, self._pool = self._pool, None
-        pool.stop()
-        pool.join()
-        self._lock_file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _out_of_memory(what: str, limits: WorkerLimits) -> PageError:
-    return PageOutOfMemory(
-        f"{what} needed more than the {limits.memory_mb} MB a worker may take.", hint="Raise --memory-limit."
-    )
-
-
-def is_memory_error(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        t in text for t in ("bad_alloc", "failed to allocate", "malloc", "insufficient memory", "out of memory")
-    )

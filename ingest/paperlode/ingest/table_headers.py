@@ -19,8 +19,11 @@ __all__ = [
     "row_text",
     "rows_of",
     "table_text",
+    "without_figures",
 ]
 
+CELL_GAP = " | "
+"""Between two cells of a row's text."""
 MAX_HEADER_ROWS = 4
 """No table is given more header rows than this."""
 LONGEST_HEADER = 60
@@ -74,7 +77,7 @@ def rows_of(table: Table) -> list[list[Cell]]:
 
 def row_text(cells: Sequence[Cell]) -> str:
     """As ``Table.row_text``, from the row's cells."""
-    return " | ".join(t for c in cells if (t := " ".join(c.text.split())))
+    return CELL_GAP.join(t for c in cells if (t := " ".join(c.text.split())))
 
 
 def table_text(table: Table) -> str:
@@ -82,6 +85,20 @@ def table_text(table: Table) -> str:
     lines = [table.caption] if table.caption else []
     lines += [t for r in rows_of(table) if (t := row_text(r))]
     return "\n".join(lines)
+
+
+def without_figures(text: str) -> str:
+    """The lines of a table's text without the cells that are only numbers, dashes or ``n/a``; years, dates and units stay.
+
+    Lines that say the same then stand once. Empty when nothing but figures was there.
+    """
+    lines = []
+    for line in text.split("\n"):
+        cells = line.split(CELL_GAP)
+        if len(cells) > 1:
+            cells = [c for c in cells if _kind(c) != "data"]
+        lines.append(CELL_GAP.join(cells))
+    return "\n".join(t for t in dict.fromkeys(lines) if t)
 
 
 def is_units_line(text: str) -> bool:

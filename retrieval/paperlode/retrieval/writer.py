@@ -82,7 +82,7 @@ class Writer:
         times = [perf_counter()]
         dense = self._embedder.embed([c.embedded_text for c in chunks])
         times.append(perf_counter())
-        sparse = [sparse_document(c.embedded_text) for c in chunks]
+        sparse = [sparse_document(c.searched_text) for c in chunks]
         by_page = {p: sparse_page(self._pages[p]) for p in {_first(c) for c in chunks}}
         times.append(perf_counter())
         self._index.stage(chunks, dense, sparse, [by_page[_first(c)] for c in chunks])

@@ -13,8 +13,9 @@ from PIL import Image
 
 from paperlode.ingest.document import Box, Kind, ParsedPage, Source
 from paperlode.ingest.errors import PageOutOfMemory, SourceCorrupt, SourceEncrypted, SourceUnreadable
-from paperlode.ingest.pages import PageRef, WorkerLimits, is_memory_error
+from paperlode.ingest.pages import PageRef
 from paperlode.ingest.parsing.local import LocalOptions, LocalParser, parse_page
+from paperlode.ingest.workers import WorkerLimits, is_memory_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -181,12 +181,14 @@ def _table(area: _Area, page: int, blocks: Sequence[dict[str, Any]]) -> Table:
     xs = [box.x0, *(float(v) + box.x0 for v in area.grid.v_lines), box.x1]
     rows, cols = len(ys) - 1, len(xs) - 1
     texts: dict[tuple[int, int], str] = {}
+    printed = [ln.box for ln in area.lines]
     for block in blocks:
         if block.get("type", 0) != 0 or not Box(*block["bbox"]).overlap(box):
             continue
         for line in block["lines"]:
             seen: set[tuple[int, int]] = set()
-            mine = [ln.box for ln in area.lines if ln.box.overlap(_wide(Box(*line["bbox"]), 0.5)) > 0]
+            x0, y0, x1, y1 = _wide(Box(*line["bbox"]), 0.5)
+            mine = [b for b in printed if b.x0 < x1 and b.x1 > x0 and b.y0 < y1 and b.y1 > y0]
             for at, word in _placed(line, mine, xs, ys):
                 if at not in seen:
                     seen.add(at)

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import PageFailure, ParsedPage
 from paperlode.ingest.errors import PageError, PageOutOfMemory, PageUnreadable, SourceError
-from paperlode.ingest.pages import (
-    PageRef,
-    WorkerLimits,
-    WorkerPool,
-    count_pages,
-    is_memory_error,
-    open_pdf,
-    read_picture,
-)
+from paperlode.ingest.pages import PageRef, count_pages, open_pdf, read_picture
+from paperlode.ingest.workers import WorkerLimits, WorkerPool, is_memory_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from paperlode.ingest.pages import exclusive, trim_memory, worker_threads
+from paperlode.ingest.workers import exclusive, trim_memory, worker_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
