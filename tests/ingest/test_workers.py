@@ -7,9 +7,11 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pymupdf
 import pytest
 
+from paperlode.ingest import workers
 from paperlode.ingest.errors import (
     PageCrashed,
     PageError,
@@ -19,7 +21,7 @@ from paperlode.ingest.errors import (
     SourceEncrypted,
 )
 from paperlode.ingest.pages import PageRef, count_pages
-from paperlode.ingest.workers import WorkerLimits, WorkerPool, _frugal_onnx, exclusive
+from paperlode.ingest.workers import WorkerLimits, WorkerPool, _frugal_onnx, exclusive, release_arena
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,8 +161,14 @@ def test_models_of_one_input_size_get_an_arena_in_a_worker(
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", values[:1], values[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     monkeypatch.setattr(onnxruntime, "InferenceSession", onnxruntime.InferenceSession)  # put back afterwards
+    monkeypatch.setattr(workers, "_WITH_ARENA", [])
     _frugal_onnx()
     options = onnxruntime.SessionOptions()
     options.enable_cpu_mem_arena = False
-    made = onnxruntime.InferenceSession(model.SerializeToString(), options).get_session_options()
-    assert (made.intra_op_num_threads, made.enable_cpu_mem_arena) == (1, arena)
+    made = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    settings = made.get_session_options()
+    assert (settings.intra_op_num_threads, settings.enable_cpu_mem_arena) == (1, arena)
+    if arena:
+        picture = np.ones((2, 1, 30, 30), np.float32)
+        release_arena()
+        assert (made.run(None, {"x": picture})[0] == picture).all()  # it works on after its memory was given back
