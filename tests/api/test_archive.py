@@ -7,11 +7,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import uuid
+from dataclasses import replace
 
 import pytest
 
 from paperlode.api.archive import Archive, IngestOptions, Scope
-from paperlode.api.directory import Directory, Lock
+from paperlode.api.directory import Directory, Lock, Manifest
 from paperlode.ingest.document import Box, ParsedDocument, from_json
 from paperlode.ingest.errors import (
     ArchiveCorrupt,
@@ -26,6 +28,9 @@ from paperlode.ingest.errors import (
     SourceNotFound,
     StorageFull,
 )
+from paperlode.ingest.sources import open_source
+from paperlode.retrieval.edge import EdgeIndex
+from paperlode.retrieval.lexical import sparse_document
 
 
 def test_search_points_at_page_and_box(lasting):
@@ -236,6 +241,33 @@ def test_a_damaged_index_says_what_to_do(archive, tmp_path):
     (tmp_path / "index" / "edge" / "edge_config.json").write_text("{")
     with pytest.raises(ArchiveCorrupt, match="ingest again"):
         Archive.open(tmp_path / "index")
+
+
+def test_an_index_that_lost_chunks_is_damaged(archive, tmp_path):
+    """Fewer chunks than the ledger records are never searched in silence."""
+    digest = archive.document("manual.pdf").digest
+    archive.close()
+    edge = EdgeIndex(tmp_path / "index" / "edge", Manifest.read(Directory(tmp_path / "index")).stored_schema(tmp_path))
+    edge.discard(digest)
+    edge.close()
+    with pytest.raises(ArchiveCorrupt, match=r"holds \d+ chunks, \d+ are recorded.*ingest again"):
+        Archive.open(tmp_path / "index")
+
+
+def test_a_version_published_but_not_recorded_is_taken_in_again(archive, docs, tmp_path, parser, word_model):
+    """A kill between the two leaves a usable index: that document waits for the next run, and its pages are kept."""
+    record = archive.document("manual.pdf")
+    first = next(archive._index.chunks(record.digest))
+    more = [replace(first, id=str(uuid.uuid4()), ordinal=n) for n in range(5)]
+    archive._ledger.begin(open_source(docs / "manual.pdf"), record.page_count, record.recipe)
+    archive._index.stage(more, word_model.embed(["x"] * 5), [sparse_document("x")] * 5)
+    archive._index.publish(record.digest)  # and then the lights went out
+    archive.close()
+    with Archive.open(tmp_path / "index", embedder=word_model) as again:
+        assert again.status().pending == 1
+        report = again.ingest([docs], parser=parser)
+        assert (len(report.ingested), report.pages_parsed) == (1, 0)
+        assert again.check() == []
 
 
 def test_a_missing_ledger_is_corrupt(archive, tmp_path):

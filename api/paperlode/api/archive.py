@@ -40,9 +40,6 @@ class Archive:
 
     def __init__(self, directory: Directory, manifest: Manifest, embedder: Embedder | None, stack: ExitStack) -> None:
         """Not for callers. ``stack`` lets go of the locked ``directory``; the archive takes over what is on it."""
-        from paperlode.api.sink import Cleaner
-        from paperlode.ingest.pipeline import recover
-
         self.directory = directory
         self._manifest = replace(manifest, ready=True)
         self._embedder = embedder
@@ -52,7 +49,7 @@ class Archive:
         self._index, self._ledger = _open_stores(directory, manifest, stack)
         if not manifest.ready:
             self._manifest.write(directory)
-        recover(Cleaner(self._index), self._ledger)
+        _settle(self._index, self._ledger, directory)
         self._resources = stack.pop_all()
 
     # -- opening and closing
@@ -409,6 +406,29 @@ def _open_stores(directory: Directory, manifest: Manifest, stack: ExitStack) -> 
     index = EdgeIndex(directory.index, schema, create=gone)
     stack.callback(index.close)
     return index, ledger
+
+
+def _settle(index: EdgeIndex, ledger: Ledger, directory: Directory) -> None:
+    """Clears away what a killed run left, then compares the index with the ledger.
+
+    Raises:
+        ArchiveCorrupt: chunks are missing, or there are more than were recorded.
+    """
+    from paperlode.api.sink import Cleaner
+    from paperlode.ingest.pipeline import recover
+
+    again = [digest for digest, status in ledger.staging().items() if status == "indexed"]
+    recover(Cleaner(index), ledger)
+    for digest in again:  # its new version may have become searchable just before the end, unrecorded
+        if index.count(digest) != ledger.document(digest).chunks:
+            index.discard(digest)
+            ledger.forget_index(digest)
+    held, recorded = index.count(), ledger.counts().chunks
+    if held != recorded:
+        raise ArchiveCorrupt(
+            f"The index in {str(directory.index)!r} holds {held:,} chunks, {recorded:,} are recorded: it is damaged.",
+            hint="Delete that folder and ingest again; pages that were read before are not read twice.",
+        )
 
 
 def _clear_stores(directory: Directory) -> None:

@@ -205,10 +205,11 @@ class Ledger:
         with self._work() as db:
             db.execute(pages.delete().where(*_of(digest, parser)))
 
-    def forget_index(self) -> None:
-        """Note that no document is searchable any more (the index is gone); pages stay, so nothing is parsed again."""
+    def forget_index(self, digest: str | None = None) -> None:
+        """Note that the document (None: every one) is not searchable any more; pages stay, so nothing is parsed again."""
+        which = sa.true() if digest is None else documents.c.digest == digest
         with self._work() as db:
-            db.execute(documents.update().values(status="pending", staging=False, chunks=0))
+            db.execute(documents.update().where(which).values(status="pending", staging=False, chunks=0))
 
     def begin_removal(self, digest: str) -> None:
         """Note that the document is about to go: if the process dies now, the next run removes it from the index."""
