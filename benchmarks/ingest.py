@@ -1,16 +1,18 @@
 """From files to searchable: pages a second, peak memory of all processes, and where the time goes.
 
-    python benchmarks/ingest.py --pdfs DIR [--docs FILE] [--work DIR] [--limit-mb 2048]
+    python benchmarks/ingest.py --pdfs DIR [--pdfs DIR …] [--docs FILE] [--work DIR] [--peer]
 
 The last line is JSON: ``pages``, ``failed_pages``, ``unaccounted`` (pages neither parsed nor failed: must be 0), ``chunks``,
 ``longest_chunk_tokens``, ``pages_per_s``, ``peak_mb`` (proportional set size summed over all processes), ``peak_rss_mb``,
-``seconds`` by stage. ``--docs`` is a JSON list of file names without ``.pdf`` to restrict to.
+``seconds`` by stage. ``--docs`` is a JSON list of file names without ``.pdf`` to restrict to. ``--peer`` then runs
+LlamaIndex's default on the same files (``peer.py``) and adds ``peer_pages_per_s`` and ``times_the_peer``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,11 +36,20 @@ def longest_chunk(archive: Archive) -> int:
     )
 
 
+def peer(files: list[Path]) -> dict[str, float]:
+    """What the peer prints, run in a process of its own on an otherwise idle machine."""
+    command = [sys.executable, str(Path(__file__).with_name("peer.py")), *map(str, files)]
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    result: dict[str, float] = json.loads(out.splitlines()[-1])
+    return result
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--pdfs", type=Path, required=True, action="append")
     ap.add_argument("--docs", type=Path)
     ap.add_argument("--work", type=Path, help="keep the index here (default: a temporary folder)")
+    ap.add_argument("--peer", action="store_true", help="run LlamaIndex's default on the same files afterwards")
     a = ap.parse_args()
     files = sorted(f for d in a.pdfs for f in d.glob("*.pdf"))
     if a.docs:
@@ -69,6 +80,9 @@ def main() -> None:
         "peak_rss_mb": round(peak.rss_mb),
         "seconds": {k: round(v, 1) for k, v in report.seconds.items()},
     }
+    if a.peer:
+        theirs = peer(files)["pages_per_s"]
+        result |= {"peer_pages_per_s": theirs, "times_the_peer": round(pages / seconds / theirs, 2)}
     print(json.dumps(result))
 
 
