@@ -25,6 +25,17 @@ PaperlodeError                  what happened, to which file and page, and what 
 ├── ModelError                  an embedding model
 │   ├── ModelUnknown            no such name
 │   └── ModelChecksumMismatch   the weights are not the published ones
+├── ServerError                 a recognition server
+│   ├── ServerUnreachable       no connection, or it broke off
+│   ├── ServerTimeout           no answer before the deadline
+│   ├── ServerBusy              it refuses more work for now
+│   ├── ServerFailed            it broke while it answered
+│   ├── ServerKeyRefused        it wants another key, or does not allow this
+│   ├── ServerModelUnknown      it serves no model of that name
+│   ├── ServerIncompatible      it does not speak this protocol, or not as we need it
+│   ├── CropRefused             it cannot read this picture
+│   ├── CropTooLong             the picture and the prompt are longer than its context
+│   └── ServerRequestRefused    it refuses a parameter of the request
 ├── MissingExtra                an optional package is not installed; the message names the pip command
 └── InvalidRequest              an option, a question or a filter that makes no sense
 """
@@ -36,6 +47,8 @@ __all__ = [
     "ArchiveError",
     "ArchiveLocked",
     "ArchiveNotFound",
+    "CropRefused",
+    "CropTooLong",
     "DocumentNotFound",
     "InvalidRequest",
     "MissingExtra",
@@ -50,6 +63,15 @@ __all__ = [
     "PageUnreadable",
     "PaperlodeError",
     "SchemaMismatch",
+    "ServerBusy",
+    "ServerError",
+    "ServerFailed",
+    "ServerIncompatible",
+    "ServerKeyRefused",
+    "ServerModelUnknown",
+    "ServerRequestRefused",
+    "ServerTimeout",
+    "ServerUnreachable",
     "SourceChanged",
     "SourceCorrupt",
     "SourceEmpty",
@@ -186,6 +208,50 @@ class ModelUnknown(ModelError):
 
 class ModelChecksumMismatch(ModelError):
     """The weights on disk are not the published ones."""
+
+
+class ServerError(PaperlodeError):
+    """A recognition server cannot be used as asked."""
+
+
+class ServerUnreachable(ServerError):
+    """There is no connection to the server, or it broke off."""
+
+
+class ServerTimeout(ServerError):
+    """The server did not answer before the deadline."""
+
+
+class ServerBusy(ServerError):
+    """The server refuses more work for now."""
+
+
+class ServerFailed(ServerError):
+    """The server broke while it answered."""
+
+
+class ServerKeyRefused(ServerError):
+    """The server wants another key, or does not allow this."""
+
+
+class ServerModelUnknown(ServerError):
+    """The server serves no model of that name."""
+
+
+class ServerIncompatible(ServerError):
+    """What answers does not speak the protocol, or not as we need it."""
+
+
+class CropRefused(ServerError):
+    """The server cannot read this picture."""
+
+
+class CropTooLong(ServerError):
+    """The picture and the prompt are longer than the server's context."""
+
+
+class ServerRequestRefused(ServerError):
+    """The server refuses a parameter of the request."""
 
 
 class MissingExtra(PaperlodeError):
