@@ -164,6 +164,19 @@ def test_filters(index: EdgeIndex, write: Write, chunk_of: ChunkOf, only: Filter
     assert {c.ordinal for c in index.get(list(found(index, "zebra", only)))} == ordinals
 
 
+def test_furniture_has_no_vector_of_meaning(
+    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """A question's meaning never finds running headers, in whatever layers it looks; its words do."""
+    layers = (Layer.BODY, Layer.NOTE, Layer.FURNITURE)
+    write([chunk_of("Zebra", ordinal=i, layer=layer) for i, layer in enumerate(layers)])
+    meaning = embedder.embed_query("zebra")
+    for wanted, ordinals in ((layers[:2], {0, 1}), (layers, {0, 1}), ((), {0, 1}), (layers[2:], set())):
+        hits = index.search(HybridQuery(meaning, None, 10, Filter(layers=wanted)))
+        assert {c.ordinal for c in index.get([h.id for h in hits])} == ordinals
+    assert {c.ordinal for c in index.get(list(found(index, "zebra", Filter(layers=layers[2:]))))} == {2}
+
+
 def test_a_page_range_must_make_sense() -> None:
     """Backwards and negative ranges are refused."""
     for pages in ((3, 2), (-1, 4)):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INDEX_VERSION", "Filter", "HybridQuery", "Index", "Passage", "Schema", "Scored"]
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 """Raised when stored points cannot be read by older code, or older points by this code."""
 
 
@@ -151,7 +151,8 @@ class Index(Protocol):
 
         Args:
             chunks: of any documents.
-            dense: shape ``(len(chunks), dimensions)``.
+            dense: shape ``(len(chunks), dimensions)``; the rows of furniture are not used: running headers and footers
+                are found by their words only.
             sparse: each chunk's own terms.
             pages: for each chunk the terms of the page it starts on, which help to rank it.
 

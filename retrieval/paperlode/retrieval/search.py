@@ -107,7 +107,7 @@ class Search:
         dense = self._embedder.embed_query(question) if readable else None
         query = HybridQuery(dense, sparse_query(question), max(DEPTH, 10 * limit), only)
         ranked = fuse(self._index.search(query), meaning=MEANING * readable, depth=query.limit)
-        best = list(islice(self._one_a_page(ranked, only.pages, 4 * limit), limit))
+        best = list(islice(self._one_a_page(ranked, only.pages, 2 * limit), limit))
         return self._hits(best)
 
     def _one_a_page(

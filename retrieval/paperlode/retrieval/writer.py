@@ -6,6 +6,8 @@ from collections import Counter
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from paperlode.ingest.document import Layer
+
 from .lexical import sparse_document, sparse_page, term_counts
 
 if TYPE_CHECKING:
@@ -79,8 +81,13 @@ class Writer:
     def _stage(self, chunks: Sequence[Chunk]) -> None:
         if not chunks:
             return
+        import numpy as np
+
         times = [perf_counter()]
-        dense = self._embedder.embed([c.embedded_text for c in chunks])
+        meant = [i for i, c in enumerate(chunks) if c.layer is not Layer.FURNITURE]
+        dense = np.zeros((len(chunks), self._embedder.dimensions), dtype=np.float32)
+        if meant:
+            dense[meant] = self._embedder.embed([chunks[i].embedded_text for i in meant])
         times.append(perf_counter())
         sparse = [sparse_document(c.searched_text) for c in chunks]
         by_page = {p: sparse_page(self._pages[p]) for p in {_first(c) for c in chunks}}
