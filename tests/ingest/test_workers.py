@@ -21,7 +21,7 @@ from paperlode.ingest.errors import (
     SourceEncrypted,
 )
 from paperlode.ingest.pages import PageRef, count_pages
-from paperlode.ingest.workers import WorkerLimits, WorkerPool, _frugal_onnx, exclusive, release_arena
+from paperlode.ingest.workers import WorkerLimits, WorkerPool, _frugal_onnx, exclusive, make_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,5 +170,5 @@ def test_models_of_one_input_size_get_an_arena_in_a_worker(
     assert (settings.intra_op_num_threads, settings.enable_cpu_mem_arena) == (1, arena)
     if arena:
         picture = np.ones((2, 1, 30, 30), np.float32)
-        release_arena()
+        make_room()
         assert (made.run(None, {"x": picture})[0] == picture).all()  # it works on after its memory was given back

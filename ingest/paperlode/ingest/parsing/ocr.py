@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from paperlode.ingest.workers import exclusive, release_arena, trim_memory, worker_threads
+from paperlode.ingest.workers import exclusive, make_room, trim_memory, worker_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def detect(picture: Picture) -> Quads:
     size = (max(_GRID, round(width * scale / _GRID) * _GRID), max(_GRID, round(height * scale / _GRID) * _GRID))
     small = cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
     with exclusive():
-        release_arena()
+        make_room()
         found = _engine()(small, use_det=True, use_cls=False, use_rec=False)
         trim_memory()
     boxes = getattr(found, "boxes", None)
