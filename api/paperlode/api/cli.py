@@ -23,6 +23,7 @@ from paperlode.api.command import (
     write,
     write_text,
 )
+from paperlode.api.vllm_command import vllm_app
 from paperlode.ingest.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Pages are counted from 1 here, and from 0 in the JSON. PAPERLODE_INDEX names the index folder.",
 )
+
+app.add_typer(vllm_app)
 
 IndexOption = Annotated[
     Path | None,
