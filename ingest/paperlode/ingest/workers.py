@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 __all__ = [
     "WorkerLimits",
     "WorkerPool",
-    "empty_store",
     "exclusive",
     "is_memory_error",
     "make_room",
     "release_arena",
+    "tidy",
     "trim_memory",
     "worker_threads",
 ]
@@ -149,14 +149,14 @@ def exclusive() -> Iterator[None]:
 def make_room() -> None:
     """Gives back what this worker keeps only to be faster: before a step that needs the memory."""
     release_arena()
-    empty_store()
-    trim_memory()
+    tidy()
 
 
-def empty_store() -> None:
-    """Empties MuPDF's cache of fonts and pictures, which grows to 256 MB a process, most of it of pages gone by."""
+def tidy() -> None:
+    """Empties MuPDF's cache of fonts and pictures, most of it of pages gone by (it may grow to 256 MB), and trims."""
     if "pymupdf" in sys.modules:
         sys.modules["pymupdf"].TOOLS.store_shrink(100)
+    trim_memory()
 
 
 def trim_memory() -> None:
