@@ -153,13 +153,14 @@ class Archive:
         Args:
             paths: files, folders, globs.
             options: see ``IngestOptions``.
-            parser: None for the local one; closed at the end.
+            parser: None for the one that the options ask for; closed at the end.
             on_progress: called from this thread, at most ten times a second.
 
         Raises:
             KeyboardInterrupt: after cleaning up; finished documents and parsed pages are kept.
             ArchiveError, ModelError: not one file's fault.
         """
+        from paperlode.api.parsers import make_parser
         from paperlode.api.sink import IndexSink
         from paperlode.ingest.chunking import ChunkOptions
         from paperlode.ingest.pipeline import RunOptions, run
@@ -171,7 +172,7 @@ class Archive:
         with self._ingesting, ExitStack() as stack:
             with watch.stage("load model"):
                 embedder = self.embedder
-            parser = parser or _local_parser(options)
+            parser = parser or make_parser(options)
             stack.callback(parser.close)
             sink = IndexSink(self._index, embedder)
             recipe = self._recipe(parser.fingerprint, chunking.fingerprint)
@@ -380,12 +381,6 @@ def _load(embedder: str | Embedder) -> Embedder:
     from paperlode.retrieval.embedding import load_embedder
 
     return load_embedder(embedder)
-
-
-def _local_parser(options: IngestOptions) -> Parser:
-    from paperlode.ingest.parsing.local import LocalParser
-
-    return LocalParser(password=options.password, workers=options.workers, limits=options.limits)
 
 
 def _open_stores(directory: Directory, manifest: Manifest, stack: ExitStack) -> tuple[EdgeIndex, Ledger]:

@@ -116,6 +116,23 @@ def ingest(
     min_free: Annotated[
         int | None, typer.Option(help="MB that must stay free on the disk. [default: 256]", show_default=False)
     ] = None,
+    parser: Annotated[
+        str | None,
+        typer.Option(help="auto, local or paddleocr-vl; auto takes a server where one is given.", show_default=False),
+    ] = None,
+    server: Annotated[
+        list[str] | None,
+        typer.Option(help="Address of a recognition server (paperlode vllm serve); repeatable.", show_default=False),
+    ] = None,
+    vl_version: Annotated[
+        str | None, typer.Option(help="Version of PaddleOCR-VL served. [default: 1.6]", show_default=False)
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="Folder or hub name of PP-DocLayout. [default: V3]", show_default=False)
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where the layout model runs: cpu, cuda. [default: cpu]", show_default=False)
+    ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Parse pages again that failed before.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, with tracebacks.")] = False,
     as_json: JsonOption = False,
@@ -129,6 +146,11 @@ def ingest(
             page_timeout=page_timeout,
             memory_limit=memory_limit,
             min_free=min_free,
+            parser=parser,
+            server=",".join(server) if server else None,
+            vl_version=vl_version,
+            layout=layout,
+            device=device,
         )
         log_to_stderr(verbose=verbose)
         terminate_like_interrupt()
@@ -139,10 +161,19 @@ def ingest(
 def _ingest(paths: list[str], settings: "Settings", *, password: str | None, retry_failed: bool, as_json: bool) -> int:
     from paperlode.api import terminal, views
     from paperlode.api.archive import Archive, IngestOptions
+    from paperlode.api.parsers import Recognition
     from paperlode.api.progress import progress_bar
     from paperlode.ingest.workers import WorkerLimits
 
     options = IngestOptions(
+        parser=settings.parser,
+        recognition=Recognition(
+            servers=tuple(s for part in settings.server.split(",") if (s := part.strip())),
+            key=settings.server_key,
+            version=settings.vl_version,
+            layout=settings.layout,
+            device=settings.device,
+        ),
         password=password,
         workers=settings.workers,
         limits=WorkerLimits(seconds=settings.page_timeout, memory_mb=settings.memory_limit),

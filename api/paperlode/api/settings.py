@@ -23,6 +23,12 @@ class Settings(BaseSettings):
         memory_limit: MB of memory one worker may take.
         min_free: MB that must be free on the index's disk before a document is begun.
         host, port: of the query API.
+        parser: ``auto``, ``local`` or ``paddleocr-vl``.
+        server: addresses of the recognition server's replicas, separated by commas; empty: none.
+        server_key: its bearer key.
+        vl_version: of PaddleOCR-VL that is served.
+        layout: folder or hub name of PP-DocLayout; None for the published V3.
+        device: where the layout model runs, as torch names it.
     """
 
     model_config = SettingsConfigDict(env_prefix="PAPERLODE_", extra="ignore")
@@ -35,6 +41,12 @@ class Settings(BaseSettings):
     min_free: int = Field(default=256, ge=0)
     host: str = "127.0.0.1"
     port: int = Field(default=8765, ge=0, le=65535)
+    parser: str = "auto"
+    server: str = ""
+    server_key: str | None = Field(default=None, repr=False)
+    vl_version: str = "1.6"
+    layout: str | None = None
+    device: str = "cpu"
 
 
 def read_settings(**given: object) -> Settings:

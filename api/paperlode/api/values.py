@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from paperlode.api.parsers import Recognition
 
 if TYPE_CHECKING:
     from paperlode.ingest.ledger import Counts, FailureRecord
     from paperlode.ingest.workers import WorkerLimits
 
-__all__ = ["IngestOptions", "Scope", "Status"]
+__all__ = ["IngestOptions", "Recognition", "Scope", "Status"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +19,8 @@ class IngestOptions:
     """How files are taken in.
 
     Attributes:
+        parser: ``local``, ``paddleocr-vl``, or ``auto``: PaddleOCR-VL where a server is configured, else the CPU's.
+        recognition: the recognition server, for PaddleOCR-VL.
         password: tried on every encrypted document.
         workers: processes that parse; None for one a core.
         limits: time and memory of one page.
@@ -25,6 +29,8 @@ class IngestOptions:
         optimize: rearrange the index for faster search at the end of the run.
     """
 
+    parser: str = "auto"
+    recognition: Recognition = field(default_factory=Recognition)
     password: str | None = None
     workers: int | None = None
     limits: WorkerLimits | None = None

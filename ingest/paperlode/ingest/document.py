@@ -234,6 +234,7 @@ class Block:
         lines: printed lines with their offsets into ``text`` (empty for tables).
         table: the cells, when ``kind`` is ``table``.
         flags: what a reader should know, for example ``low_confidence``.
+        raw: what a recognition model put out, where ``text`` was made from it (OTSL of a table); else empty.
     """
 
     kind: Kind
@@ -245,6 +246,7 @@ class Block:
     lines: tuple[Line, ...] = ()
     table: Table | None = None
     flags: tuple[str, ...] = ()
+    raw: str = ""
 
     @property
     def page(self) -> int:

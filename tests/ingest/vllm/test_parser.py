@@ -1,0 +1,259 @@
+"""The whole way from a file to parsed pages, through a STAND-IN server that answers from a list and recognises nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pymupdf
+import pytest
+
+from paperlode.ingest.document import Box, Kind, Layer
+from paperlode.ingest.parsing.layout import Region
+from paperlode.ingest.parsing.paddleocr_vl import PaddleOCRVLParser, VLOptions
+from paperlode.ingest.sources import open_source
+from paperlode.ingest.vllm.client import Limits, VLLMRecogniser
+from paperlode.ingest.vllm.loops import LoopWatch
+from paperlode.ingest.vllm.replicas import Patience
+
+from .standin import Asked, Fault, StandIn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from paperlode.ingest.document import ParsedPage
+
+POINTS = {
+    "header": Box(50, 15, 350, 25),
+    "doc_title": Box(50, 40, 350, 70),
+    "text": Box(50, 90, 350, 150),
+    "table": Box(50, 170, 350, 300),
+    "display_formula": Box(50, 320, 350, 360),
+    "image": Box(50, 380, 350, 460),
+    "number": Box(190, 470, 210, 480),
+}
+"""Where things stand on the test page of 400 by 500 points, in reading order."""
+SAYS = {
+    "Table Recognition:": "<ched>Year<ched>Sales<nl><fcel>2023<fcel>1,284<nl>",
+    "Formula Recognition:": r"\[E = mc^2\]",
+    "OCR:": r"Costs $5 and \(x^2\).",
+}
+
+
+class KnownLayout:
+    """A layout model that knows the test page."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.pages, self.fails_at = 0, fails_at
+
+    def detect(self, picture: Any) -> tuple[Region, ...]:
+        self.pages += 1
+        if self.pages == self.fails_at:
+            raise RuntimeError("the model broke")
+        scale = picture.shape[1] / 400
+        return tuple(
+            Region(label, 0.9, Box(*(v * scale for v in box)), order=n) for n, (label, box) in enumerate(POINTS.items())
+        )
+
+
+def pages_file(path: Path, pages: int) -> str:
+    doc = pymupdf.open()
+    for _ in range(pages):
+        page = doc.new_page(width=400, height=500)
+        for box in POINTS.values():
+            page.insert_text((box.x0 + 2, box.y1 - 2), "print " * max(1, int(box.width / 40)), fontsize=7)
+    doc.save(path)
+    return str(path)
+
+
+@contextmanager
+def serving(
+    answer: Callable[[Asked], str] = lambda a: SAYS[a.prompt], **options: Any
+) -> Iterator[tuple[StandIn, Callable[[Any], Any]]]:
+    """A stand-in in a thread of its own, and a way to run its coroutines."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def run(coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
+
+    async def made() -> StandIn:
+        server = StandIn(answer, **options)
+        await server.start()
+        return server
+
+    server = run(made())
+    try:
+        yield server, run
+    finally:
+        run(server.stop())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+QUICK = Limits(
+    deadline=5.0,
+    silence=2.0,
+    connect=2.0,
+    pause=0.01,
+    longest_pause=0.1,
+    patience=Patience(first_answer=1.0, comeback=20.0, probe_first=0.02, probe_longest=0.1),
+)
+
+
+def parser_for(url: str, *, fails_at: int | None = None, fallback: bool = False) -> PaddleOCRVLParser:
+    return PaddleOCRVLParser(
+        lambda: VLLMRecogniser(url, watch=lambda _: LoopWatch(), limits=QUICK),
+        lambda: KnownLayout(fails_at),
+        options=VLOptions(cpu_fallback=fallback),
+        workers=1,
+        pages_at_once=4,
+    )
+
+
+def parsed(parser: PaddleOCRVLParser, path: str) -> list[ParsedPage]:
+    source = open_source(path)
+    try:
+        return list(parser.parse(source, range(parser.page_count(source))))
+    finally:
+        parser.close()
+
+
+def texts(page: ParsedPage) -> list[str]:
+    return [b.text for b in page.blocks]
+
+
+WHOLE = [
+    "Costs $5 and $x^2$.",
+    "Costs $5 and $x^2$.",
+    "Costs $5 and $x^2$.",
+    "Year | Sales\n2023 | 1,284",
+    "E = mc^2",
+    "",
+    "Costs $5 and $x^2$.",
+]
+
+
+def test_a_page_becomes_blocks(tmp_path: Path) -> None:
+    """Kinds, layers, boxes in points, tables with header and raw OTSL, LaTeX without delimiters, confidence."""
+    with serving() as (server, _):
+        (page,) = parsed(parser_for(server.url), pages_file(tmp_path / "a.pdf", 1))
+    assert page.failure is None
+    assert texts(page) == WHOLE
+    kinds = [Kind.PAGE_HEADER, Kind.TITLE, Kind.TEXT, Kind.TABLE, Kind.FORMULA, Kind.FIGURE, Kind.PAGE_NUMBER]
+    assert [b.kind for b in page.blocks] == kinds
+    assert [b.layer is Layer.FURNITURE for b in page.blocks] == [True, False, False, False, False, False, True]
+    for block, box in zip(page.blocks, POINTS.values(), strict=True):
+        assert max(abs(a - b) for a, b in zip(block.regions[0].box, box, strict=True)) < 0.5
+    table = page.blocks[3]
+    assert table.table is not None
+    assert (table.table.header_rows, table.table.grid()) == (1, [["Year", "Sales"], ["2023", "1,284"]])
+    assert table.raw == SAYS["Table Recognition:"]
+    assert table.confidence is not None
+    assert 0 < table.confidence <= 1
+
+
+def test_nothing_is_lost_when_the_server_dies_in_the_middle(tmp_path: Path) -> None:
+    """Killed and started again on its port while pages are under way: every block of every page is read."""
+    with serving(per_token=0.002) as (server, run):
+        source = open_source(pages_file(tmp_path / "a.pdf", 12))
+        parser = parser_for(server.url)
+        pages = parser.parse(source, range(12))
+        read = [next(pages)]
+        run(server.stop())
+        threading.Timer(0.5, lambda: run(server.start())).start()
+        read += pages
+        parser.close()
+    assert [p.page for p in read] == list(range(12))
+    assert all(texts(p) == WHOLE for p in read)
+    assert all(b.flags in {(), ("unsure_token",)} for p in read for b in p.blocks)
+
+
+def test_faults_of_single_requests_cost_nothing(tmp_path: Path) -> None:
+    """Every third request is refused for load, broken off or failed once: the pages are whole."""
+    faults = [Fault.BUSY, Fault.CUT, Fault.FAILED]
+    asked = 0
+
+    def fault(_: Asked) -> Fault | None:
+        nonlocal asked
+        asked += 1
+        return faults[asked % 9 // 3] if asked % 3 == 0 else None
+
+    with serving(fault=fault) as (server, _):
+        pages = parsed(parser_for(server.url), pages_file(tmp_path / "a.pdf", 5))
+    assert all(texts(p) == WHOLE for p in pages)
+
+
+def test_a_block_that_loops_is_flagged_and_its_page_is_whole(tmp_path: Path) -> None:
+    """Also after a second try; the others on the page are untouched."""
+    loops = lambda a: Fault.LOOP if a.prompt == "Formula Recognition:" else None  # noqa: E731
+    with serving(
+        lambda a: SAYS[a.prompt] if "Formula" not in a.prompt else "E = \\alpha \\beta \\gamma \\delta\n", fault=loops
+    ) as (
+        server,
+        _,
+    ):
+        (page,) = parsed(parser_for(server.url), pages_file(tmp_path / "a.pdf", 1))
+    formula = page.blocks[4]
+    assert formula.flags == ("output_loop",)
+    assert formula.text.startswith("E = ")
+    assert len(formula.text) < 200
+    assert [t for i, t in enumerate(texts(page)) if i != 4] == [t for i, t in enumerate(WHOLE) if i != 4]
+
+
+def test_a_page_whose_layout_fails_is_a_failed_page(tmp_path: Path) -> None:
+    """It says so; the pages before and after are read."""
+    with serving() as (server, _):
+        pages = parsed(parser_for(server.url, fails_at=2), pages_file(tmp_path / "a.pdf", 3))
+    failed = [p for p in pages if p.failure]
+    assert len(failed) == 1
+    assert "the model broke" in failed[0].failure.message
+    assert sum(texts(p) == WHOLE for p in pages) == 2
+
+
+def test_without_a_server_blocks_are_kept_and_flagged(tmp_path: Path) -> None:
+    """Nothing listens: the page has all its blocks, each with the reason."""
+    (page,) = parsed(parser_for("http://127.0.0.1:9"), pages_file(tmp_path / "a.pdf", 1))
+    assert len(page.blocks) == len(POINTS)
+    assert all(b.flags == ("server_unreachable",) for b in page.blocks if b.kind is not Kind.FIGURE)
+
+
+@pytest.mark.slow
+def test_without_a_server_the_cpu_reads(tmp_path: Path) -> None:
+    """The text of the blocks is read on the CPU, and the blocks say so."""
+    (page,) = parsed(parser_for("http://127.0.0.1:9", fallback=True), pages_file(tmp_path / "a.pdf", 1))
+    assert "print" in page.blocks[2].text
+    assert page.blocks[2].flags == ("server_unreachable", "read_on_cpu")
+
+
+def test_closing_in_the_middle_ends_everything(tmp_path: Path) -> None:
+    """No thread stays; a closed parser may be closed again."""
+    with serving(latency=0.2) as (server, _):
+        path = pages_file(tmp_path / "a.pdf", 8)
+        before = set(threading.enumerate())
+        parser = parser_for(server.url)
+        source = open_source(path)
+        pages = parser.parse(source, range(8))
+        next(pages)
+        parser.close()
+        parser.close()
+        assert not {
+            t.name for t in set(threading.enumerate()) - before if t.name.startswith(("layout", "pages", "paddle"))
+        }
+
+
+def test_the_fingerprint_names_what_changes_the_result() -> None:
+    """Version, layout model, resolution and the form of the crops."""
+
+    def of(**options: Any) -> str:
+        parser = PaddleOCRVLParser(lambda: None, lambda: None, options=VLOptions(**options))  # type: ignore[arg-type, return-value]
+        parser.close()
+        return parser.fingerprint
+
+    names = {of(), of(version="1.5"), of(dpi=150), of(media_type="image/jpeg")}
+    assert len(names) == 4
