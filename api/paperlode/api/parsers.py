@@ -62,24 +62,14 @@ def _local(options: IngestOptions) -> Parser:
 
 
 def _paddleocr_vl(options: IngestOptions) -> Parser:
-    from paperlode.ingest.parsing.crops import BUDGETS
-    from paperlode.ingest.parsing.layout import DEFAULT_LAYOUT, DocLayout
     from paperlode.ingest.parsing.paddleocr_vl import PaddleOCRVLParser, VLOptions
-    from paperlode.ingest.vllm.client import VLLMRecogniser
-    from paperlode.ingest.vllm.loops import LoopWatch
 
     given = options.recognition
-    if given.version not in BUDGETS:
-        raise InvalidRequest(
-            f"There is no PaddleOCR-VL {given.version!r}.", hint=f"Known versions: {', '.join(BUDGETS)}."
-        )
-    layout = given.layout or DEFAULT_LAYOUT
-    model = DocLayout.load(layout, device=given.device)  # now: without it no page can be read
-    VLLMRecogniser(given.servers, key=given.key)  # an address or key that makes no sense is an error now
-    return PaddleOCRVLParser(
-        lambda: VLLMRecogniser(given.servers, key=given.key, watch=lambda _: LoopWatch()),
-        lambda: model,
-        layout_name=model.version,
+    return PaddleOCRVLParser.on_servers(
+        given.servers,
+        key=given.key,
+        layout=given.layout,
+        device=given.device,
         options=VLOptions(version=given.version, media_type=given.media_type),
         password=options.password,
         workers=options.workers,

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import PageFailure, ParsedPage
-from paperlode.ingest.errors import PageError, PageUnreadable, ServerError
+from paperlode.ingest.errors import InvalidRequest, PageError, PageUnreadable, ServerError
 from paperlode.ingest.pages import PageRef, count_pages, read_picture
-from paperlode.ingest.parsing.crops import budget_for, cut
+from paperlode.ingest.parsing.crops import BUDGETS, budget_for, cut
 from paperlode.ingest.parsing.judge import Answer, Judge
 from paperlode.ingest.parsing.layout_labels import meaning_of
 from paperlode.ingest.parsing.layout_rules import apply_rules
@@ -98,8 +98,65 @@ class PaddleOCRVLParser:
         self._model: LayoutModel | None = None
         self._layout_thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
         self._threads = ThreadPoolExecutor(pages_at_once, thread_name_prefix="pages")
+        self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
+
+    @classmethod
+    def on_servers(
+        cls,
+        servers: Sequence[str],
+        *,
+        model: str | None = None,
+        key: str | None = None,
+        layout: str | None = None,
+        device: str = "cpu",
+        options: VLOptions | None = None,
+        password: str | None = None,
+        workers: int | None = None,
+        limits: WorkerLimits | None = None,
+    ) -> PaddleOCRVLParser:
+        """With PP-DocLayout and PaddleOCR-VL on these replicas; what makes no sense is an error here, not on every page.
+
+        Args:
+            servers: addresses.
+            model: name it is served under; None for the one that the server shows.
+            key: bearer key.
+            layout: folder or hub name of PP-DocLayout; None for the published V3.
+            device: where the layout model runs, as torch names it.
+            options: what changes the result.
+            password: tried on every encrypted document.
+            workers: processes that render pages.
+            limits: time and memory of rendering one page.
+
+        Raises:
+            MissingExtra, ModelUnknown, ModelError: the layout model cannot be had.
+            InvalidRequest: an unknown version, or an address or key that makes no sense.
+        """
+        from paperlode.ingest.parsing.layout import DEFAULT_LAYOUT, DocLayout
+        from paperlode.ingest.vllm.client import VLLMRecogniser
+        from paperlode.ingest.vllm.loops import LoopWatch
+
+        options = options or VLOptions()
+        if options.version not in BUDGETS:
+            raise InvalidRequest(
+                f"There is no PaddleOCR-VL {options.version!r}.", hint=f"Known versions: {', '.join(BUDGETS)}."
+            )
+
+        def recogniser() -> VLLMRecogniser:
+            return VLLMRecogniser(servers, model=model, key=key, watch=lambda _: LoopWatch())
+
+        recogniser()
+        detector = DocLayout.load(layout or DEFAULT_LAYOUT, device=device)
+        return cls(
+            recogniser,
+            lambda: detector,
+            layout_name=detector.version,
+            options=options,
+            password=password,
+            workers=workers,
+            limits=limits,
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -118,25 +175,27 @@ class PaddleOCRVLParser:
         """The pages in the order asked for; a few are read ahead. See ``base.Parser``."""
         flying: deque[Future[ParsedPage]] = deque()
         todo = iter(pages)
+        loop = self._running()
         try:
             while True:
                 while len(flying) < self._ahead and (page := next(todo, None)) is not None:
-                    flying.append(
-                        asyncio.run_coroutine_threadsafe(self._page(self._ref(source, page)), self._running())
-                    )
+                    flying.append(asyncio.run_coroutine_threadsafe(self._page(self._ref(source, page)), loop))
                 if not flying:
                     return
-                yield flying.popleft().result()
+                page_read = flying[0].result()
+                flying.popleft()
+                yield page_read
         finally:
             for waiting in flying:
                 waiting.cancel()
 
     def _running(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._loop_thread = threading.Thread(target=self._loop.run_forever, name="paddleocr-vl", daemon=True)
-            self._loop_thread.start()
-        return self._loop
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._loop_thread = threading.Thread(target=self._loop.run_forever, name="paddleocr-vl", daemon=True)
+                self._loop_thread.start()
+            return self._loop
 
     async def _page(self, ref: PageRef) -> ParsedPage:
         """One page; every failure of it is a value.
