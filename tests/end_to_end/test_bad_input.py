@@ -312,6 +312,23 @@ def test_a_second_process_is_told_who_has_the_index(tmp_path):
     assert run("search", "process", "--index", index).exit_code == 0
 
 
+@pytest.mark.parametrize("way", ["file", "standard input"])
+def test_a_script_without_a_main_guard(tmp_path, way):
+    """Five lines in a script, or piped into Python, ingest and search: the workers do not run them again."""
+    path = pdf(tmp_path / "a.pdf", "The heron stands in the water.")
+    script = f"""
+from paperlode.api.archive import Archive
+with Archive.create({str(tmp_path / "index")!r}) as archive:
+    archive.ingest([{str(path)!r}])
+    print(archive.search("heron")[0].chunk.text)
+"""
+    file = tmp_path / "mine.py"
+    file.write_text(script)
+    command = [sys.executable, str(file)] if way == "file" else [sys.executable, "-"]
+    done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == "The heron stands in the water.", done.stderr
+
+
 def test_a_corrupt_index(tmp_path):
     """A damaged manifest, ledger or vector store: code 1 and the way out. Without edge/ nothing is parsed again."""
     index = tmp_path / "index"

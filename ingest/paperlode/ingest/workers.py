@@ -203,16 +203,16 @@ class WorkerPool:
 
     def _started(self) -> Any:
         if self._pool is None:
-            import multiprocessing
-
             from pebble import ProcessPool
+
+            from paperlode.ingest.spawning import CONTEXT
 
             self._lock_file = tempfile.NamedTemporaryFile(prefix="paperlode-", suffix=".lock")  # noqa: SIM115
             self._pool = ProcessPool(
                 max_workers=self.workers,
                 initializer=_start_worker,
                 initargs=(self.limits.memory_mb, self._lock_file.name),
-                context=multiprocessing.get_context("spawn"),
+                context=CONTEXT,
             )
         return self._pool
 

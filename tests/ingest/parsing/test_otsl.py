@@ -191,18 +191,18 @@ def test_a_row_that_never_ends_makes_no_giant_grid():
     ],
 )
 def test_time_is_linear(unit: str):
-    """Eight times the output takes about eight times as long (twenty allowed)."""
+    """Sixteen times the output takes about sixteen times the processor time; eighty are allowed, 256 would be quadratic."""
 
     def seconds(text: str) -> float:
         best = 1e9
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             parse_otsl(text)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
-    short, long = "<fcel>x" + unit * 2_000, "<fcel>x" + unit * 16_000
-    assert seconds(long) < 20 * seconds(short) + 0.05
+    short, long = "<fcel>x" + unit * 2_000, "<fcel>x" + unit * 32_000
+    assert seconds(long) < 80 * seconds(short) + 0.1
 
 
 def test_the_writer_refuses_what_is_no_grid():

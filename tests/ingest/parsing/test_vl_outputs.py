@@ -223,9 +223,9 @@ def test_spotting_loses_no_text(text: str):
 def test_time_is_linear(unit: str):
     """100,000 characters of the same in well under a second each."""
     text = (unit * 100_000)[:100_000]
-    start = time.perf_counter()
+    start = time.process_time()
     clean_text(text)
     clean_formula(text)
     parse_chart(text)
     parse_spotting(text, width=1, height=1)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

@@ -170,14 +170,14 @@ def test_the_cost_of_a_token_does_not_grow():
     }
 
     def seconds(text: str) -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         assert stop(text) is None
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     for text in kinds.values():
         short = min(seconds(text[:6_000]) for _ in range(5))
         long = min(seconds(text) for _ in range(3))
-        assert long < 20 * short
+        assert long < 40 * short  # quadratic would be 100
         assert long / (len(text) / 3) < 50e-6
 
 
@@ -224,6 +224,6 @@ def test_finished_tables():
 def test_cutting_is_linear(unit: str):
     """200,000 characters in well under a second."""
     text = ("z" + unit * (200_000 // len(unit)))[:200_000]
-    start = time.perf_counter()
+    start = time.process_time()
     cut_repeats(text, table=False)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

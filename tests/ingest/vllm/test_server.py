@@ -342,7 +342,7 @@ def test_sizes_grow_with_the_memory(gb):
     assert larger.sequences >= size.sequences
     shares = [s.memory_share for s in (size, larger) if s.memory_share is not None]
     assert [0.5 <= share <= 0.9 for share in shares] == [True, True]
-    assert shares[1] * gb * 1.2 >= shares[0] * gb * 0.99
+    assert shares[1] * 1.2 >= shares[0] * 0.97  # shares are rounded to hundredths
 
 
 def test_keys_are_known_and_hidden():
