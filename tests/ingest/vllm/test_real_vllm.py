@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -130,6 +131,61 @@ def test_killed_in_the_middle_and_started_again(server):
     assert group(pid) == []
     assert server.urls == urls
     assert ask(server).status_code == 200
+
+
+class Bands:
+    """A layout model that cuts every page into six bands of text, a table and a formula."""
+
+    LABELS = ("text",) * 6 + ("table", "display_formula")
+
+    def detect(self, picture):
+        from paperlode.ingest.document import Box
+        from paperlode.ingest.parsing.layout import Region
+
+        height, width = picture.shape[:2]
+        step = height / len(self.LABELS)
+        return tuple(
+            Region(label, 0.9, Box(0, n * step, width, (n + 1) * step), order=n) for n, label in enumerate(self.LABELS)
+        )
+
+
+def test_a_document_is_read_through_it_and_a_kill_in_the_middle_loses_nothing(server):
+    """Blocks sent are blocks accounted for: each of every page has the model's (meaningless) text, or says why not.
+
+    The server is killed with -9 while pages are under way and started again on its port; the run goes on by itself.
+    """
+    from paperlode.ingest.parsing.paddleocr_vl import PaddleOCRVLParser, VLOptions
+    from paperlode.ingest.sources import open_source
+    from paperlode.ingest.vllm.client import VLLMRecogniser
+    from paperlode.ingest.vllm.loops import LoopWatch
+
+    archive = HERE.parents[2] / "samples" / "archive"
+    source = open_source(archive / "supply_agreement.pdf")
+    parser = PaddleOCRVLParser(
+        lambda: VLLMRecogniser(server.urls, watch=lambda _: LoopWatch()),
+        Bands,
+        options=VLOptions(max_tokens=24, cpu_fallback=False),
+        workers=1,
+        pages_at_once=3,
+    )
+    try:
+        count = parser.page_count(source)
+        pages = parser.parse(source, range(count))
+        read = [next(pages), next(pages)]
+        os.kill(server.pids[0], signal.SIGKILL)
+        again = threading.Thread(target=server.restart)
+        again.start()
+        read += pages
+        again.join()
+    finally:
+        parser.close()
+    assert [p.page for p in read] == list(range(count))
+    assert all(p.failure is None for p in read)
+    blocks = [b for p in read for b in p.blocks]
+    assert len(blocks) == 8 * count
+    assert all(b.text or b.flags for b in blocks)
+    assert sum(bool(b.text) for b in blocks) > count
+    assert not {f for b in blocks for f in b.flags if f.startswith("server_")}
 
 
 def test_a_dead_worker_ends_the_server(server):
