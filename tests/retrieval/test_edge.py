@@ -53,7 +53,6 @@ def test_a_chunk_comes_back_exactly(index: EdgeIndex, write: Write, chunk_of: Ch
     write(chunks)
     assert list(index.chunks("d1")) == chunks
     assert index.get([chunks[2].id, "00000000-0000-0000-0000-000000000000", chunks[0].id]) == [chunks[2], chunks[0]]
-    assert index.locate([chunks[1].id]) == {chunks[1].id: ("d1", (3, 4))}
 
 
 def test_scores_are_a_cosine_and_bm25(index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf) -> None:
@@ -91,7 +90,6 @@ def test_nothing_staged_is_visible_until_published(index: EdgeIndex, embedder: M
     ids = [c.id for c in chunks]
     assert not found(index, "zebra")
     assert not index.get(ids)
-    assert not index.locate(ids)
     assert not index.passages([("d1", 0, 9)])
     assert not list(index.chunks("d1"))
     assert (index.count(), index.documents()) == (0, set())

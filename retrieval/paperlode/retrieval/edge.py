@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from paperlode.ingest.document import Chunk, Layer, from_json, to_json
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, PaperlodeError, SchemaMismatch, StorageFull
@@ -168,35 +167,32 @@ class EdgeIndex:
             found = self._shard.query_batch(
                 QueryBatchRequest([QueryRequest(limit=query.limit, query=q, filter=f) for q, f in legs.values()])
             )
-        by_leg = dict(zip(legs, ({p.id.int: p.score for p in points} for points in found), strict=True))
-        dense, lexical, page = (by_leg.get(name, {}) for name in (DENSE, LEXICAL, PAGE))
-        return [
-            Scored(str(UUID(int=i)), dense.get(i), lexical.get(i), page.get(i)) for i in {**dense, **lexical, **page}
-        ]
+        ids: dict[int, Any] = {}  # hashing a UUID, and making one anew, take longer than all the rest here
+        by_leg: dict[str, dict[int, float]] = {}
+        for name, points in zip(legs, found, strict=True):
+            scores = by_leg[name] = {}
+            for p in points:
+                uuid = p.id
+                key = uuid.int
+                ids[key] = uuid
+                scores[key] = p.score
+        dense, lexical, page = (by_leg.get(name, {}).get for name in (DENSE, LEXICAL, PAGE))
+        return [Scored(str(uuid), dense(i), lexical(i), page(i)) for i, uuid in ids.items()]
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
         """Published chunks by id, in the order asked, unknown ones left out."""
         found = self._retrieve(ids, with_payload=True)
         return [_chunk(i, found[i]) for i in ids if i in found]
 
-    def locate(self, ids: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Document and pages by id."""
-        from qdrant_edge import PayloadSelector
-
-        found = self._retrieve(ids, with_payload=PayloadSelector.Include(["document", "pages", STATE]))
-        return {i: (p["document"], tuple(p["pages"])) for i, p in found.items()}
-
     def passages(self, windows: Sequence[tuple[str, int, int]]) -> list[Passage]:
         """Shown text of windows of ordinals, ordered by document and ordinal, each once."""
         from qdrant_edge import Filter as EdgeFilter
-        from qdrant_edge import PayloadSelector
 
         if not windows:
             return []
         any_of = EdgeFilter(should=[_must(_is("document", d), _between("ordinal", a, b)) for d, a, b in windows])
-        fields = PayloadSelector.Include(["document", "ordinal", "pages", "layer", "text", "context", "table"])
         with self._lock, self._engine("cannot be read"):
-            points = list(self._scroll(Filter(), fields, any_of))
+            points = list(self._scroll(Filter(), True, any_of))  # choosing among the fields takes longer
         found = [_passage(str(r.id), r.payload) for r in points]
         return sorted(found, key=lambda p: (p.document, p.ordinal))
 

@@ -178,10 +178,6 @@ class Index(Protocol):
         """The published chunks with these ids, in the order asked; unknown ids are left out."""
         ...
 
-    def locate(self, ids: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Document and pages of every published chunk among ``ids``; cheaper than ``get``."""
-        ...
-
     def passages(self, windows: Sequence[tuple[str, int, int]]) -> list[Passage]:
         """Published passages, ordered, of every window: document, first and last ordinal, both inclusive."""
         ...

@@ -23,9 +23,6 @@ from .passages import PASSAGE_WORDS, grow, window
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from paperlode.ingest.document import PageBox
 
     from .embedding import Embedder
@@ -38,6 +35,7 @@ DEPTH = 100
 MAX_LIMIT = 1000
 MEANING = 0.5
 """Weight of the dense vector for a question that the model can read."""
+_NO_SPREAD = 1e-9
 SHOWN = (Layer.BODY, Layer.NOTE)
 """Layers searched unless the filter names others: no running headers and footers."""
 
@@ -107,33 +105,32 @@ class Search:
         dense = self._embedder.embed_query(question) if readable else None
         query = HybridQuery(dense, sparse_query(question), max(DEPTH, 10 * limit), only)
         ranked = fuse(self._index.search(query), meaning=MEANING * readable, depth=query.limit)
-        best = list(islice(self._one_a_page(ranked, only.pages, 2 * limit), limit))
+        best = list(islice(self._one_a_page(ranked, only.pages, limit + 2), limit))
         return self._hits(best)
 
     def _one_a_page(
         self, ranked: Sequence[tuple[str, float]], pages: tuple[int, int] | None, step: int
-    ) -> Iterator[tuple[str, float, int]]:
-        """Id, score and page of the best chunk of every page, asking the index for ``step`` places at a time."""
+    ) -> Iterator[tuple[Chunk, float, int]]:
+        """The best chunk of every page with its score and page, asking the index for ``step`` chunks at a time."""
         seen: set[tuple[str, int]] = set()
         for start in range(0, len(ranked), step):
             part = ranked[start : start + step]
-            places = self._index.locate([i for i, _ in part])
+            chunks = {c.id: c for c in self._index.get([i for i, _ in part])}
             for i, score in part:
-                if i not in places:
+                chunk = chunks.get(i)
+                if chunk is None:
                     continue  # deleted meanwhile
-                document, on = places[i]
+                on = chunk.pages
                 page = next((p for p in on if pages and pages[0] <= p <= pages[1]), on[0] if on else 0)
-                if (document, page) not in seen:
-                    seen.add((document, page))
-                    yield i, score, page
+                if (chunk.document, page) not in seen:
+                    seen.add((chunk.document, page))
+                    yield chunk, score, page
 
-    def _hits(self, best: Sequence[tuple[str, float, int]]) -> list[Hit]:
-        chunks = {c.id: c for c in self._index.get([i for i, _, _ in best])}
-        present = [(chunks[i], score, page) for i, score, page in best if i in chunks]
-        around = self._index.passages([window(chunk) for chunk, _, _ in present])
+    def _hits(self, best: Sequence[tuple[Chunk, float, int]]) -> list[Hit]:
+        around = self._index.passages([window(chunk) for chunk, _, _ in best])
         return [
             Hit(rank, score, chunk, page, grow(chunk, page, around, self._passage_words))
-            for rank, (chunk, score, page) in enumerate(present, 1)
+            for rank, (chunk, score, page) in enumerate(best, 1)
         ]
 
 
@@ -149,24 +146,14 @@ def fuse(candidates: Sequence[Scored], *, meaning: float, depth: int) -> list[tu
     if not candidates:
         return []
     words = (1 - meaning) / 2
-    total = np.zeros(len(candidates))
-    for weight, scores in (
-        (meaning, [c.dense for c in candidates]),
-        (words, [c.lexical for c in candidates]),
-        (words, [c.page for c in candidates]),
-    ):
-        total += weight * _standardised(scores, depth)
+    scores = np.array([(c.dense, c.lexical, c.page) for c in candidates], dtype=np.float64)  # None becomes NaN
+    missing = np.isnan(scores)
+    known = len(candidates) - missing.sum(axis=0)
+    lowest = np.where(known >= depth, np.where(missing, np.inf, scores).min(axis=0), 0.0)
+    scores = np.where(missing, lowest, scores)
+    spread = scores.std(axis=0)
+    usable = (known > 0) & (spread > _NO_SPREAD)
+    standard = np.where(usable, (scores - scores.mean(axis=0)) / np.where(usable, spread, 1.0), 0.0)
+    total: list[float] = (standard @ np.array((meaning, words, words))).tolist()
     order = sorted(range(len(candidates)), key=lambda i: (-total[i], candidates[i].id))
-    return [(candidates[i].id, float(total[i])) for i in order]
-
-
-def _standardised(scores: Sequence[float | None], depth: int) -> NDArray[np.float64]:
-    import numpy as np
-
-    known = [s for s in scores if s is not None]
-    if not known:
-        return np.zeros(len(scores))
-    lowest = min(known) if len(known) >= depth else 0.0
-    values = np.array([lowest if s is None else s for s in scores], dtype=np.float64)
-    spread = float(values.std())
-    return (values - values.mean()) / spread if spread > 1e-9 else np.zeros(len(scores))
+    return [(candidates[i].id, total[i]) for i in order]
