@@ -177,7 +177,7 @@ class TableFrame:
         return self._short[key]
 
     def embedded(self, text: str) -> str:
-        """The words: a vector of meaning gains nothing from figures, and they are most of a table's tokens.
+        """The words: a vector of meaning gains nothing from figures, and they are a third of the tokens of tables.
 
         Measured on 287 questions about reports: see docs/benchmarks.md. The lexical vector keeps every figure.
         """

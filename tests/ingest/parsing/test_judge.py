@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from paperlode.ingest.errors import CropRefused, ServerError, ServerUnreachable
+from paperlode.ingest.errors import (
+    CropRefused,
+    ServerError,
+    ServerFailed,
+    ServerIncompatible,
+    ServerKeyRefused,
+    ServerModelUnknown,
+    ServerUnreachable,
+)
 from paperlode.ingest.parsing.crops import budget_for
 from paperlode.ingest.parsing.judge import Answer, Judge, problem_of
 from paperlode.ingest.vllm.values import Crop, End, Recognition, Task
@@ -124,11 +132,18 @@ def test_a_refused_crop_is_read_on_the_cpu() -> None:
     assert answer == Answer(("by hand",), 0.9, ("crop_refused", "read_on_cpu"), plain=True)
 
 
-def test_a_dead_server_costs_no_block() -> None:
-    """No second try and no halves when the server is not there; the CPU reads it."""
-    answer, recogniser = judged([ServerUnreachable("gone")], cpu=reads_on_cpu)
-    assert (answer.texts, answer.flags) == (("by hand",), ("server_unreachable", "read_on_cpu"))
+def test_a_crop_that_breaks_the_server_is_read_on_the_cpu() -> None:
+    """No second try and no halves; what the server said stays as a flag."""
+    answer, recogniser = judged([ServerFailed("500")], cpu=reads_on_cpu)
+    assert (answer.texts, answer.flags) == (("by hand",), ("server_failed", "read_on_cpu"))
     assert len(recogniser.asked) == 1
+
+
+@pytest.mark.parametrize("error", [ServerUnreachable, ServerKeyRefused, ServerModelUnknown, ServerIncompatible])
+def test_without_a_server_nothing_is_read_in_its_place(error: type[ServerError]) -> None:
+    """A wrong address or key is an error, and no archive read on the CPU in silence."""
+    with pytest.raises(error):
+        judged([error("no")], cpu=reads_on_cpu)
 
 
 def test_what_nothing_could_read_is_kept_and_flagged() -> None:
@@ -139,8 +154,8 @@ def test_what_nothing_could_read_is_kept_and_flagged() -> None:
     assert answer.flags == ("output_loop", "output_truncated")
     assert answer.texts[0].startswith("Intro.")
     assert len(answer.texts[0]) < len(loop.text) / 4
-    answer, _ = judged([ServerUnreachable("gone")], cpu=None)
-    assert (answer.texts, answer.flags) == ((), ("server_unreachable",))
+    answer, _ = judged([ServerFailed("500")], cpu=None)
+    assert (answer.texts, answer.flags) == ((), ("server_failed",))
 
 
 def test_a_dense_page_is_not_too_long() -> None:

@@ -216,19 +216,30 @@ def test_a_page_whose_layout_fails_is_a_failed_page(tmp_path: Path) -> None:
     assert sum(texts(p) == WHOLE for p in pages) == 2
 
 
-def test_without_a_server_blocks_are_kept_and_flagged(tmp_path: Path) -> None:
-    """Nothing listens: the page has all its blocks, each with the reason."""
-    (page,) = parsed(parser_for("http://127.0.0.1:9"), pages_file(tmp_path / "a.pdf", 1))
-    assert len(page.blocks) == len(POINTS)
-    assert all(b.flags == ("server_unreachable",) for b in page.blocks if b.kind is not Kind.FIGURE)
+def test_without_a_server_pages_fail(tmp_path: Path) -> None:
+    """Nothing listens: the page says so, to be read again; it is not read on the CPU in silence."""
+    (page,) = parsed(parser_for("http://127.0.0.1:9", fallback=True), pages_file(tmp_path / "a.pdf", 1))
+    assert page.failure is not None
+    assert page.failure.code == "server_unreachable"
+
+
+def test_a_wrong_key_fails_pages(tmp_path: Path) -> None:
+    """With the server's own reason."""
+    with serving(key="right") as (server, _):
+        (page,) = parsed(parser_for(server.url, fallback=True), pages_file(tmp_path / "a.pdf", 1))
+    assert page.failure is not None
+    assert page.failure.code == "server_key_refused"
 
 
 @pytest.mark.slow
-def test_without_a_server_the_cpu_reads(tmp_path: Path) -> None:
-    """The text of the blocks is read on the CPU, and the blocks say so."""
-    (page,) = parsed(parser_for("http://127.0.0.1:9", fallback=True), pages_file(tmp_path / "a.pdf", 1))
-    assert "print" in page.blocks[2].text
-    assert page.blocks[2].flags == ("server_unreachable", "read_on_cpu")
+def test_a_refused_crop_is_read_on_the_cpu(tmp_path: Path) -> None:
+    """The server reads the others; the block says who read it."""
+    with serving(fault=lambda a: Fault.REFUSED if a.prompt == "Table Recognition:" else None) as (server, _):
+        (page,) = parsed(parser_for(server.url, fallback=True), pages_file(tmp_path / "a.pdf", 1))
+    table = page.blocks[3]
+    assert "print" in table.text
+    assert table.flags == ("crop_refused", "read_on_cpu")
+    assert [t for i, t in enumerate(texts(page)) if i != 3] == [t for i, t in enumerate(WHOLE) if i != 3]
 
 
 def test_closing_in_the_middle_ends_everything(tmp_path: Path) -> None:

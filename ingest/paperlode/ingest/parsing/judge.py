@@ -10,7 +10,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from paperlode.ingest.errors import ServerError
+from paperlode.ingest.errors import (
+    ServerError,
+    ServerIncompatible,
+    ServerKeyRefused,
+    ServerModelUnknown,
+    ServerUnreachable,
+)
 from paperlode.ingest.parsing.crops import BLANK, crop_of, ink, row_bands
 from paperlode.ingest.vllm.loops import cut_repeats
 from paperlode.ingest.vllm.values import End, Task
@@ -33,6 +39,8 @@ RETRY_TEMPERATURE = 0.2
 PIXELS_A_CHARACTER = 40.0
 """No print is denser: 4 point type at 200 dpi takes about 60 pixels a character, dense tables as OTSL less."""
 SPARE_CHARACTERS = 80
+_NO_SERVER = (ServerUnreachable, ServerKeyRefused, ServerModelUnknown, ServerIncompatible)
+"""Errors of the whole server, after the client's own patience: they fail the page, which a later run may read again."""
 UNSURE = math.log(0.2)
 """A token less likely than this makes its block one to look at."""
 
@@ -120,7 +128,11 @@ class Judge:
         self._max_tokens = max_tokens
 
     async def read(self, piece: Picture, task: Task, *, name: str) -> Answer:
-        """The answer for one picture (h, w, 3); whatever happens to the server, there is one."""
+        """The answer for one picture (h, w, 3).
+
+        Raises:
+            ServerUnreachable, ServerKeyRefused, ServerModelUnknown, ServerIncompatible: there is no server to ask.
+        """
         if not await self._in_thread(_inked, piece):
             return Answer((), flags=("blank",))
         first = await self._try(piece, task, name)
@@ -148,6 +160,8 @@ class Judge:
                 temperature=temperature,
                 max_tokens=self._max_tokens,
             )
+        except _NO_SERVER:
+            raise  # nothing is wrong with this picture: read on the CPU, a mistyped key would pass in silence
         except ServerError as e:
             return _Try(None, e.code)
         problem = problem_of(recognition, piece)

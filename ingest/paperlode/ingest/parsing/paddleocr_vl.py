@@ -227,9 +227,14 @@ class PaddleOCRVLParser:
         self, ref: PageRef, picture: NDArray[np.uint8], found: tuple[Region, ...], width: float, height: float
     ) -> ParsedPage:
         ruled = apply_rules(found, width=picture.shape[1], height=picture.shape[0])
-        answers = await asyncio.gather(
-            *(self._answer(picture, r, f"{ref}, region {n}") for n, r in enumerate(ruled.kept, 1))
-        )
+        asked = [
+            asyncio.ensure_future(self._answer(picture, r, f"{ref}, region {n}")) for n, r in enumerate(ruled.kept, 1)
+        ]
+        try:
+            answers = await asyncio.gather(*asked)
+        finally:
+            for task in asked:  # of a page that failed: what is still under way is of no use
+                task.cancel()
         scale = width / picture.shape[1]
         body = _body_size(list(zip(ruled.kept, answers, strict=True)), scale)
         blocks = tuple(
