@@ -12,18 +12,13 @@ import asyncio
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import PageFailure, ParsedPage
 from paperlode.ingest.errors import InvalidRequest, PageError, PageUnreadable, ServerError
-from paperlode.ingest.pages import PageRef, count_pages, read_picture
-from paperlode.ingest.parsing.crops import BUDGETS, budget_for, cut
-from paperlode.ingest.parsing.judge import Answer, Judge
-from paperlode.ingest.parsing.layout_labels import meaning_of
-from paperlode.ingest.parsing.layout_rules import apply_rules
-from paperlode.ingest.parsing.vl_blocks import region_block
-from paperlode.ingest.vllm.values import Task
+from paperlode.ingest.pages import PageRef, count_pages
+from paperlode.ingest.parsing.crops import BUDGETS
+from paperlode.ingest.parsing.vl_pages import PageReader, VLOptions
 from paperlode.ingest.workers import WorkerLimits, WorkerPool
 
 if TYPE_CHECKING:
@@ -40,26 +35,6 @@ __all__ = ["PaddleOCRVLParser", "VLOptions"]
 
 _BUILD = 1
 """Raised when the same outputs become other blocks."""
-_BODY_LABELS = frozenset({"text", "abstract", "reference_content"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VLOptions:
-    """What changes the result, beside the models.
-
-    Attributes:
-        version: of PaddleOCR-VL, for the pixel budgets and the tasks it knows: ``1.0``, ``1.5`` or ``1.6``.
-        dpi: at which PDF pages are rendered.
-        media_type: of the crops on the wire; JPEG takes a fifth of the time for colour scans.
-        max_tokens: most output tokens of one region (PaddleX: 4096).
-        cpu_fallback: read on the CPU what the server cannot.
-    """
-
-    version: str = "1.6"
-    dpi: int = 200
-    media_type: str = "image/png"
-    max_tokens: int = 4096
-    cpu_fallback: bool = True
 
 
 class PaddleOCRVLParser:
@@ -95,6 +70,7 @@ class PaddleOCRVLParser:
         self._ahead = pages_at_once
         self._make_recogniser, self._make_layout = recogniser, layout
         self._recogniser: Recogniser | None = None
+        self._reader: PageReader | None = None
         self._model: LayoutModel | None = None
         self._layout_thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
         self._threads = ThreadPoolExecutor(pages_at_once, thread_name_prefix="pages")
@@ -206,74 +182,33 @@ class PaddleOCRVLParser:
         """
         name = self.fingerprint
         try:
-            picture, width, height = await self._thread(self._picture, ref)
-            regions = await asyncio.get_running_loop().run_in_executor(self._layout_thread, self._detect, picture)
-            return await self._read(ref, picture, regions, width, height)
+            return await self._page_reader().read(ref)
         except (PageError, ServerError) as e:
             return ParsedPage(ref.page, 0.0, 0.0, name, failure=PageFailure(e.code, str(e)))
         except (RuntimeError, ValueError, TypeError, IndexError) as e:  # of the layout model or a library, on one page
             error = PageUnreadable(f"{ref} cannot be parsed: {type(e).__name__}: {e}.")
             return ParsedPage(ref.page, 0.0, 0.0, name, failure=PageFailure(error.code, str(error)))
 
-    def _picture(self, ref: PageRef) -> tuple[NDArray[np.uint8], float, float]:
-        return self.pool.call(_read_page, ref, self.options.dpi, what=str(ref))
-
     def _detect(self, picture: NDArray[np.uint8]) -> tuple[Region, ...]:
         if self._model is None:
             self._model = self._make_layout()
         return self._model.detect(picture)
 
-    async def _read(
-        self, ref: PageRef, picture: NDArray[np.uint8], found: tuple[Region, ...], width: float, height: float
-    ) -> ParsedPage:
-        ruled = apply_rules(found, width=picture.shape[1], height=picture.shape[0])
-        asked = [
-            asyncio.ensure_future(self._answer(picture, r, f"{ref}, region {n}")) for n, r in enumerate(ruled.kept, 1)
-        ]
-        try:
-            answers = await asyncio.gather(*asked)
-        finally:
-            for task in asked:  # of a page that failed: what is still under way is of no use
-                task.cancel()
-        scale = width / picture.shape[1]
-        body = _body_size(list(zip(ruled.kept, answers, strict=True)), scale)
-        blocks = tuple(
-            region_block(r, a, page=ref.page, scale=scale, body=body) for r, a in zip(ruled.kept, answers, strict=True)
-        )
-        counted = {str(x.reason): sum(y.reason is x.reason for y in ruled.removed) for x in ruled.removed}
-        flags = tuple(f"layout_removed_{reason}_{n}" for reason, n in sorted(counted.items()))
-        return ParsedPage(ref.page, width, height, self.fingerprint, blocks, flags=flags)
-
-    async def _answer(self, picture: NDArray[np.uint8], region: Region, name: str) -> Answer:
-        task = self._task(region)
-        if task is None:
-            return Answer(())
-        piece = cut(picture, region)
-        return await self._judge().read(piece, task, name=name)
-
-    def _task(self, region: Region) -> Task | None:
-        task = meaning_of(region.label).task
-        return Task.OCR if task is Task.SEAL and self.options.version == "1.0" else task
-
-    def _judge(self) -> Judge:
-        if self._recogniser is None:
+    def _page_reader(self) -> PageReader:
+        if self._reader is None:
             self._recogniser = self._make_recogniser()
-        o = self.options
-        return Judge(
-            self._recogniser,
-            budget=lambda task: budget_for(o.version, task),
-            in_thread=self._thread,
-            media_type=o.media_type,
-            on_cpu=self._on_cpu if o.cpu_fallback else None,
-            max_tokens=o.max_tokens,
-        )
+            self._reader = PageReader(
+                self._recogniser,
+                self._in_layout_thread,
+                pool=self.pool,
+                in_thread=self._thread,
+                options=self.options,
+                fingerprint=self.fingerprint,
+            )
+        return self._reader
 
-    async def _on_cpu(self, piece: NDArray[np.uint8], name: str) -> tuple[str, float | None]:
-        try:
-            text, confidence = await self._thread(self.pool.call, _read_piece, piece, what=name)
-        except PageError:
-            return "", None
-        return text, confidence
+    def _in_layout_thread(self, picture: NDArray[np.uint8]) -> Awaitable[tuple[Region, ...]]:
+        return asyncio.get_running_loop().run_in_executor(self._layout_thread, self._detect, picture)
 
     def _thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
         def call() -> Any:
@@ -301,37 +236,4 @@ class PaddleOCRVLParser:
         await asyncio.gather(*others, return_exceptions=True)
         if self._recogniser is not None:
             await self._recogniser.close()
-            self._recogniser = None
-
-
-def _body_size(read: list[tuple[Region, Answer]], scale: float) -> float:
-    """Height in points of the page's lines of running text, as a font size; 10 where there is none."""
-    sizes = sorted(
-        r.box.height * scale / (text.count("\n") + 1) / 1.35
-        for r, a in read
-        if r.label in _BODY_LABELS and (text := "\n".join(a.texts))
-    )
-    return sizes[len(sizes) // 2] if sizes else 10.0
-
-
-def _read_page(ref: PageRef, dpi: int) -> tuple[NDArray[np.uint8], float, float]:
-    """Runs in a worker."""
-    return read_picture(ref, dpi=dpi)
-
-
-def _read_piece(piece: NDArray[np.uint8]) -> tuple[str, float | None]:
-    """The lines of a picture, top to bottom, and their confidence by length. Runs in a worker."""
-    import numpy as np
-
-    from paperlode.ingest.parsing import ocr
-
-    picture = piece if piece.ndim == 3 else np.repeat(piece[..., None], 3, axis=2)
-    quads = ocr.detect(np.ascontiguousarray(picture))
-    order = sorted(
-        range(len(quads)), key=lambda i: (round(float(quads[i][:, 1].mean()) / 10), float(quads[i][:, 0].min()))
-    )
-    readings = [r for r in ocr.recognise([ocr.crop(picture, quads[i]) for i in order]) if r.text.strip()]
-    letters = sum(len(r.text) for r in readings)
-    if not letters:
-        return "", None
-    return "\n".join(r.text for r in readings), round(sum(r.confidence * len(r.text) for r in readings) / letters, 3)
+            self._recogniser = self._reader = None
