@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 DEMO ?= demo
 QUESTION := How long is the initial term of the supply agreement?
 
-.PHONY: help setup demo test lint types check wheel samples clean
+.PHONY: help setup demo test test-vllm vllm-env lint types check wheel samples clean
 
 help:
 	@echo "make demo    install, ingest samples/, search three times, ask once, draw the answer's box"
 	@echo "make test    install, then lint, types, tests, and the tests again on the built wheel"
+	@echo "make vllm-env   install a vLLM that needs no GPU into $(VLLM) (2.5 GB); make test then tests against it too"
 	@echo "make setup   install paperlode with everything for development and benchmarks into $(VENV)"
 
 $(BIN)/python:
@@ -44,8 +46,22 @@ types: setup
 	$(BIN)/pyright
 
 test: lint types
-	$(BIN)/python -m pytest -q --durations=10
+	$(BIN)/python -m pytest -q -m "not vllm" --durations=10
+	$(MAKE) test-vllm
 	$(MAKE) wheel
+
+# The real vLLM, in an environment of its own: the one that PAPERLODE_TEST_VLLM names, or that of make vllm-env. Where there
+# is neither, the tests are skipped and say so: nobody is made to download 2.5 GB.
+test-vllm: setup
+	PAPERLODE_TEST_VLLM="$${PAPERLODE_TEST_VLLM:-$$(test ! -e $(VLLM)/.ready || echo "$(CURDIR)/$(VLLM)")}" \
+		$(BIN)/python -m pytest -q -rs -m vllm --durations=5 tests/ingest/vllm
+
+vllm-env: $(VLLM)/.ready
+
+$(VLLM)/.ready: tests/ingest/vllm/setup_real_vllm.sh
+	rm -rf $(VLLM)
+	sh $< $(VLLM)
+	@touch $@
 
 # The artefact itself: built, installed alone, and asked for its help, its types and its health, away from the sources.
 wheel: setup
@@ -59,4 +75,4 @@ samples: setup
 	$(BIN)/python samples/make_samples.py
 
 clean:
-	rm -rf $(VENV) build dist $(DEMO)
+	rm -rf $(VENV) $(VLLM) build dist $(DEMO)

@@ -1,8 +1,9 @@
 """Make the sample archive: ``python samples/make_samples.py [--out DIR]``.
 
-Writes ``archive/`` (seven documents invented for this project) and ``truth.json`` (questions with the page and box of
-their evidence, table cells, display formulas) beside this script or into DIR. The same versions of PyMuPDF, Pillow and
-NumPy write the same bytes; the versions used are in the truth file.
+Writes ``archive/`` (seven documents invented for this project), ``truth.json`` (questions with the page and box of their
+evidence, table cells, display formulas) and ``layout.json`` (what stands where on every page, for stand-ins that read) beside
+this script or into DIR. The same versions of PyMuPDF, Pillow and NumPy write the same bytes; the versions used are in the
+truth file.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from making import certificate, chinese, contract, paper, receipt, report  # noqa: E402
+from making.regions import layout  # noqa: E402
 
 if TYPE_CHECKING:
     from making.truth import Made
@@ -79,6 +81,7 @@ def main() -> None:
         (archive / m.file).write_bytes(m.data)
         print(f"{m.file:28s} {len(m.sizes):3d} pages {len(m.data):9,d} bytes")
     (out / "truth.json").write_text(dump(truth(made)), encoding="utf-8", newline="\n")
+    (out / "layout.json").write_text(dump(layout(made)), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

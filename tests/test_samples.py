@@ -16,6 +16,7 @@ import pytest
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 ARCHIVE = SAMPLES / "archive"
 TRUTH: dict[str, Any] = json.loads((SAMPLES / "truth.json").read_text(encoding="utf-8"))
+LAYOUT: dict[str, Any] = json.loads((SAMPLES / "layout.json").read_text(encoding="utf-8"))
 FILES: dict[str, dict[str, Any]] = {Path(file).stem: {"file": file, **doc} for file, doc in TRUTH["docs"].items()}
 DIGITAL = sorted(name for name, doc in FILES.items() if doc["layer"] == "digital")
 PICTURES = sorted(name for name, doc in FILES.items() if doc["layer"] != "digital")
@@ -59,7 +60,7 @@ def evidence(names: list[str]) -> list[Any]:
 
 
 def test_archive_is_what_the_script_makes(tmp_path: Path) -> None:
-    """With the pinned versions the script writes every file of the archive, and the truth, byte for byte again."""
+    """With the pinned versions the script writes every file of the archive, the truth and the layout, byte for byte again."""
     now = {name: version(name) for name in TRUTH["made_with"]}
     if now != TRUTH["made_with"]:
         pytest.skip(f"the archive was made with {TRUTH['made_with']}, installed is {now}")
@@ -68,8 +69,13 @@ def test_archive_is_what_the_script_makes(tmp_path: Path) -> None:
     command = [sys.executable, str(SAMPLES / "make_samples.py"), "--out", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     made = {p.relative_to(tmp_path).as_posix(): sha256(p) for p in tmp_path.rglob("*") if p.is_file()}
-    kept = {p.relative_to(SAMPLES).as_posix(): sha256(p) for p in (*ARCHIVE.iterdir(), SAMPLES / "truth.json")}
+    kept = {p.relative_to(SAMPLES).as_posix(): sha256(p) for p in kept_files()}
     assert made == kept
+
+
+def kept_files() -> list[Path]:
+    """What the script makes."""
+    return [*ARCHIVE.iterdir(), SAMPLES / "truth.json", SAMPLES / "layout.json"]
 
 
 def test_archive_is_small_enough_for_git() -> None:
@@ -240,3 +246,46 @@ def test_the_long_table_adds_up() -> None:
     earned = zip(*rows["Segment operating income"], strict=True)
     spent = zip(*(c[0] for c in costs.values()), strict=True)
     assert [round(sum(e) - sum(s), 1) for e, s in zip(earned, spent, strict=True)] == rows["Operating income"][0]
+
+
+def regions(name: str, page: int) -> list[dict[str, Any]]:
+    """What the layout file has on a page."""
+    return [r for r in LAYOUT["regions"] if (r["doc"], r["page"]) == (name, page)]
+
+
+@pytest.mark.parametrize("name", DIGITAL)
+def test_every_printed_word_lies_in_a_region(name: str) -> None:
+    """No word of a digital page is outside all regions, and none outside pictures and tables in two."""
+    import pymupdf
+
+    with pymupdf.open(ARCHIVE / FILES[name]["file"]) as pdf:
+        for page in pdf:
+            boxes = [r["box"] for r in regions(name, page.number)]
+            for x0, y0, x1, y1, word, *_ in page.get_text("words"):
+                x, y = (x0 + x1) / 2, (y0 + y1) / 2
+                assert sum(b[0] <= x <= b[2] and b[1] <= y <= b[3] for b in boxes) == 1, (page.number, word)
+
+
+@pytest.mark.parametrize("name", DIGITAL)
+def test_lines_of_regions_stand_in_their_places(name: str) -> None:
+    """The words inside the box of a line are its text; of lines with LaTeX, the letters outside it are among them."""
+    path = ARCHIVE / FILES[name]["file"]
+    for r in (r for r in LAYOUT["regions"] if r["doc"] == name):
+        for top, bottom, ends, text in r.get("lines", ()):
+            inside = words_inside(path, r["page"], (ends[0], top, ends[-1], bottom))
+            assert len(ends) == 2 * len(text.split(" "))
+            if r["label"] == "content":  # its page numbers were set first
+                assert sorted(inside) == sorted(flat(text))
+            elif r"\(" not in text:
+                assert inside == flat(text), r["label"]
+            else:
+                plain = [flat(t) for t in re.sub(r"\\\(.*?\\\)", "\0", text).split("\0")]
+                assert re.fullmatch(".*".join(map(re.escape, plain)), inside), (text, inside)
+
+
+def test_scans_say_what_their_questions_ask_for() -> None:
+    """Every piece of evidence in text is in the lines of its page's regions, in order and without white space."""
+    for q in TRUTH["questions"]:
+        for e in q["evidence"] if q["evidence_source"] == "text" else ():
+            said = flat("".join(line[3] for r in regions(e["doc"], e["page"]) for line in r.get("lines", ())))
+            assert flat(e["text"]) in re.sub(r"\\[()]", "", said), q["question_id"]

@@ -8,8 +8,8 @@ from making.truth import CONTENT, Made, questions
 from making.typeset import Flow, Sheets, Style
 
 TEXT = Style(family="sans", size=10.5, leading=14.5, after=7)
-HEAD = Style(family="sans", size=20, leading=26, after=4, bold=True, align="center")
-SUB = Style(family="sans", size=12, leading=16, before=6, after=5, bold=True)
+HEAD = Style(family="sans", size=20, leading=26, after=4, bold=True, align="center", label="doc_title")
+SUB = Style(family="sans", size=12, leading=16, before=6, after=5, bold=True, label="paragraph_title")
 CAPTION = "Table 1. Readings at 21.4 °C (in bar)"
 READINGS = (
     ("0.000", "0.002", "+0.002", "0.008"),
@@ -45,18 +45,28 @@ def upside_down() -> Made:
         elif mark == "##":
             flow.para(rest, SUB)
         elif mark == "@table":
-            flow.para(CAPTION, TEXT.but(bold=True, after=4))
+            flow.para(CAPTION, TEXT.but(bold=True, after=4, label="figure_title"))
             flow.y = grid.draw(s, 0, 93, flow.y, range(grid.rows)) + 14
         elif ": " in part and len(part) < 90:
             label, value = part.strip().split(": ", 1)
-            flow.sheets.text(0, 84, flow.y + 11.5, f"{label}:", TEXT)
-            flow.para(value, TEXT.but(left=132, after=3))
+            s.begin("text")
+            s.text(0, 84, flow.y + 11.5, f"{label}:", TEXT)
+            flow.para(value, TEXT.but(left=132, after=3, label=""))
         else:
             flow.para(part.strip(), TEXT.but(before=4))
     s.rule(0, (84, 742), (528, 742), weight=0.6)
+    s.begin("footer")
     s.text(0, 306, 756, "This certificate may be copied only in full.", TEXT.but(size=8.5), frame=-1, align="center")
     data, moves = scan(s.bytes(), [Look(dpi=150, angle=180.7, seed=41, noise=4.5, speckles=40)], "Scan 0042")
     tables = [grid.truth(name, CAPTION)]
     return Made(
-        f"{name}.pdf", data, [(s.width, s.height)], s.tokens, questions(name), tables, moves=moves, layer="scan"
+        f"{name}.pdf",
+        data,
+        [(s.width, s.height)],
+        s.tokens,
+        questions(name),
+        tables,
+        moves=moves,
+        layer="scan",
+        regions=s.regions,
     )

@@ -8,8 +8,8 @@ from making.truth import CONTENT, Made, questions
 from making.typeset import Flow, Sheets, Style
 
 TEXT = Style(family="cjk", size=11, leading=18, after=4, first=22, align="justify")
-HEAD = Style(family="cjk", size=13, leading=20, before=6, after=6, bold=True, align="center")
-SUB = Style(family="cjk", size=11.5, leading=18, before=6, after=3, bold=True)
+HEAD = Style(family="cjk", size=13, leading=20, before=6, after=6, bold=True, align="center", label="paragraph_title")
+SUB = Style(family="cjk", size=11.5, leading=18, before=6, after=3, bold=True, label="paragraph_title")
 CAPTION = "单位：人民币元"
 ROWS = (
     ("营业收入", "1,284,563,210.45", "1,143,154,854.46", "12.37%"),
@@ -40,19 +40,28 @@ def chinese_report() -> Made:
     for part in (CONTENT / "chinese_report.txt").read_text(encoding="utf-8").split("\n\n"):
         mark, _, rest = part.strip().partition(" ")
         if mark == "!":
-            flow.para(rest, HEAD.but(size=16, leading=24, after=0))
+            flow.para(rest, HEAD.but(size=16, leading=24, after=0, label="doc_title"))
         elif mark in {"!!", "#"}:
             flow.para(rest, HEAD)
         elif mark == "##":
             flow.para(rest, SUB)
         elif mark == "@table":
-            flow.para(CAPTION, TEXT.but(first=0, align="right", size=10, after=1))
+            flow.para(CAPTION, TEXT.but(first=0, align="right", size=10, after=1, label="figure_title"))
             flow.y = grid.draw(s, 0, 68, flow.y, range(grid.rows)) + 8
         else:
             flow.para(part.strip(), TEXT)
+    s.begin("number")
     s.text(0, 297.5, 816, "第 12 页", Style(family="cjk", size=9), frame=-1, align="center")
     data, moves = scan(s.bytes(), [Look(dpi=170, angle=-0.9, seed=31, noise=4.5)], "扫描件")
     tables = [grid.truth(name, CAPTION)]
     return Made(
-        f"{name}.pdf", data, [(s.width, s.height)], s.tokens, questions(name), tables, moves=moves, layer="scan"
+        f"{name}.pdf",
+        data,
+        [(s.width, s.height)],
+        s.tokens,
+        questions(name),
+        tables,
+        moves=moves,
+        layer="scan",
+        regions=s.regions,
     )

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 TEXT = Style(size=11, leading=14.6, after=7.5, align="justify")
 SMALL = Style(size=9, leading=11.5)
-HEAD = Style(size=11.5, leading=15, before=9, after=5, bold=True, keep=32)
+HEAD = Style(size=11.5, leading=15, before=9, after=5, bold=True, keep=32, label="paragraph_title")
 PART = HEAD.but(size=13, leading=18, before=14, keep=60)
-TITLE = Style(size=15, leading=20, after=10, align="center", bold=True)
-CAPTION = Style(size=10, leading=14.6, after=5, bold=True)
+TITLE = Style(size=15, leading=20, after=10, align="center", bold=True, label="doc_title")
+CAPTION = Style(size=10, leading=14.6, after=5, bold=True, label="figure_title")
 CELL = Style(size=9.5, leading=12)
 _CLAUSE = re.compile(r"(\d+\.\d+|\([a-z0-9A-Z]\)) (.*)", re.DOTALL)
 
@@ -133,6 +133,7 @@ def contents(flow: Flow, entries: list[Entry]) -> None:
     """The table of contents with dot leaders."""
     flow.para("Contents", HEAD.but(size=14, leading=20, after=12, keep=0))
     dot = width(".", TEXT.face(), TEXT.size)
+    flow.sheets.begin("content")
     for title, page in entries:
         base = flow.y + 14
         flow.sheets.text(flow.page, flow.box[2], base, str(page + 1), TEXT, align="right")
@@ -156,6 +157,7 @@ def signature(flow: Flow, party: str, person: str, role: str, date: str) -> None
     shape.finish(color=(0.08, 0.12, 0.45), width=1.0, closePath=False)
     shape.commit()
     s.rule(flow.page, (x, y), (x + 210, y))
+    s.begin("text")
     s.text(flow.page, x + 260, y - 3, f"Date: {date}", TEXT)
     flow.para(f"{person}, {role}", TEXT.but(align="left"))
 
@@ -165,9 +167,12 @@ def furniture(sheets: Sheets, head: str, foot: str, first: int = 0) -> None:
     left, right = 72.0, sheets.width - 72.0
     grey = SMALL.but(colour=GREY)
     for n in range(first, sheets.pages):
+        sheets.begin("header")
         sheets.text(n, left, 46, head, grey.but(italic=True), frame=-1)
         sheets.rule(n, (left, 51), (right, 51), weight=0.4, colour=GREY)
+        sheets.begin("footer")
         sheets.text(n, left, sheets.height - 40, foot, grey, frame=-1)
+        sheets.begin("number")
         sheets.text(n, right, sheets.height - 40, f"Page {n + 1} of {sheets.pages}", grey, frame=-1, align="right")
 
 
@@ -218,7 +223,9 @@ def supply_agreement() -> Made:
     if again != entries:
         raise RuntimeError("the table of contents moved the text")
     sizes = [(s.width, s.height)] * s.pages
-    return Made("supply_agreement.pdf", s.bytes(), sizes, s.tokens, questions("supply_agreement"), tables)
+    return Made(
+        "supply_agreement.pdf", s.bytes(), sizes, s.tokens, questions("supply_agreement"), tables, regions=s.regions
+    )
 
 
 def service_agreement() -> Made:
@@ -235,14 +242,17 @@ def service_agreement() -> Made:
         signature(flow, "KESTREL & ROWE FACILITIES LLC", "Marcus Oyelaran", "Contract Director", "August 18, 2025")
 
     inserts = {
-        "exhibit": lambda: place(flow, grid, EXHIBIT_CAPTION, style.but(bold=True, before=8), 12),
+        "exhibit": lambda: place(flow, grid, EXHIBIT_CAPTION, style.but(bold=True, before=8, label="figure_title"), 12),
         "signatures": sign,
     }
     pour(flow, "service_agreement.txt", style, HEAD.but(size=11, leading=14, before=6, after=4), inserts)
     for n in range(s.pages):
+        s.begin("number")
         s.text(n, 306, 762, f"- {n + 1} -", style, frame=-1, align="center")
     looks = [Look(angle=1.3, seed=11), Look(angle=1.1, seed=12, shade=16), Look(angle=-1.4, seed=13)]
     data, moves = scan(s.bytes(), looks, "Scan 2025-08-19")
     tables = [grid.truth(name, EXHIBIT_CAPTION)]
     sizes = [(s.width, s.height)] * s.pages
-    return Made(f"{name}.pdf", data, sizes, s.tokens, questions(name), tables, moves=moves, layer="scan")
+    return Made(
+        f"{name}.pdf", data, sizes, s.tokens, questions(name), tables, moves=moves, layer="scan", regions=s.regions
+    )

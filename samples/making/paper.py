@@ -11,7 +11,7 @@ from making.truth import CONTENT, FormulaTruth, Made, questions
 from making.typeset import SOFT_HYPHEN, Flow, Sheets, Style
 
 TEXT = Style(size=9.6, leading=11.9, after=0, first=11, align="justify")
-HEAD = Style(size=11, leading=14, before=9, after=4, bold=True, keep=26)
+HEAD = Style(size=11, leading=14, before=9, after=4, bold=True, keep=26, label="paragraph_title")
 SUB = HEAD.but(size=10)
 SMALL = Style(size=8.4, leading=10.2, after=6, align="justify")
 TABLE = "Table 1. Fitted parameters and drying times of beds with L = 12 mm"
@@ -155,6 +155,7 @@ def figure(flow: Flow) -> None:
     s, page, (x0, _, x1, _) = flow.sheets, flow.page, flow.box
     left, right, top, bottom = x0 + 34, x1 - 8, flow.y + 6, flow.y + 146
     label = Style(family="sans", size=7.5, leading=9)
+    s.region("image", page, (x0 + 8, top - 4, right + 6, bottom + 25), frame=flow.frame)
 
     def at(hours: float, depth: float) -> tuple[float, float]:
         return left + (right - left) * hours / 9, bottom - (bottom - top) * depth / 14
@@ -188,18 +189,22 @@ def figure(flow: Flow) -> None:
     s.text(page, (left + right) / 2, bottom + 21, "Time (h)", label, frame=flow.frame, align="center")
     s.text(page, left + 6, top + 10, "Depth of the front (mm)", label, frame=flow.frame)
     flow.y = bottom + 27
-    flow.para(FIGURE, SMALL.but(after=9))
+    flow.para(FIGURE, SMALL.but(after=9, label="figure_title"))
 
 
 def title(flow: Flow) -> None:
     """Title, authors and their addresses across both columns."""
     s = flow.sheets
+    s.begin("doc_title")
     s.text(0, 306, 92, "Drying fronts in thin porous beds:", Style(size=17, bold=True), align="center")
     s.text(0, 306, 113, "a model with two parameters", Style(size=17, bold=True), align="center")
+    s.begin("text")
     s.text(0, 306, 138, "Ines Karlowitz^1^, Olubayo Thorne^1,2^ and Mei-Lin Raske^2^", Style(size=11), align="center")
     small = Style(size=8.8, italic=True)
+    s.begin("text")
     s.text(0, 306, 155, "^1^Institute of Particle Processing, University of Varnhem", small, align="center")
     s.text(0, 306, 167, "^2^Aldermoor Laboratory for Soil Physics, Port Ellery", small, align="center")
+    s.begin("text")
     s.text(0, 306, 183, "Received 11 February 2025; accepted 2 May 2025", Style(size=8.8), align="center")
 
 
@@ -217,6 +222,7 @@ def paper() -> Made:
     flow = Flow(s, [(x0, 205.0, x1, y1) for x0, _, x1, y1 in columns], columns)
     title(flow)
     shown, placed, grid, fresh = formulas(), [], parameters(), True
+    label = "abstract"
     for part in hyphenated((CONTENT / "paper.txt").read_text(encoding="utf-8")).split("\n\n"):
         mark, _, rest = part.strip().partition(" ")
         if mark == "@formula":
@@ -227,23 +233,36 @@ def paper() -> Made:
         elif mark == "@table":
             flow.need(130)
             flow.para(
-                "**Table 1.**" + TABLE.removeprefix("Table 1.").replace(" L ", " *L* "), SMALL.but(before=8, after=4)
+                "**Table 1.**" + TABLE.removeprefix("Table 1.").replace(" L ", " *L* "),
+                SMALL.but(before=8, after=4, label="figure_title"),
             )
             flow.y = grid.draw(s, flow.page, flow.box[0], flow.y, range(grid.rows), frame=flow.frame) + 12
         elif mark in {"#", "##"}:
             flow.para(rest, HEAD if mark == "#" else SUB)
             fresh = True
         elif mark.startswith("["):
-            flow.para(rest, SMALL.but(left=17, after=2.5), mark, 17)
+            flow.para(rest, SMALL.but(left=17, after=2.5, label="reference_content"), mark, 17)
         else:
-            flow.para(part.strip(), TEXT.but(first=0) if fresh else TEXT)
-            fresh = False
+            style = TEXT.but(label=label)
+            flow.para(part.strip(), style.but(first=0) if fresh else style)
+            fresh, label = False, "text"
     for n in range(s.pages):
+        s.begin("header")
         s.text(n, 54, 48, "Granular Transport Letters 12 (2025) 0417", Style(size=8.4, italic=True), frame=-1)
+        s.begin("number")
         s.text(n, 558, 48, f"0417–{n + 1}", Style(size=8.4), frame=-1, align="right")
     sizes = [(s.width, s.height)] * s.pages
     tables = [grid.truth("paper_two_columns", TABLE)]
-    return Made("paper_two_columns.pdf", s.bytes(), sizes, s.tokens, questions("paper_two_columns"), tables, placed)
+    return Made(
+        "paper_two_columns.pdf",
+        s.bytes(),
+        sizes,
+        s.tokens,
+        questions("paper_two_columns"),
+        tables,
+        placed,
+        regions=s.regions,
+    )
 
 
 def display(flow: Flow, number: str, formula: Formula, latex: str) -> FormulaTruth:
@@ -252,7 +271,12 @@ def display(flow: Flow, number: str, formula: Formula, latex: str) -> FormulaTru
     flow.need(formula.up + formula.down + 2 * pad)
     base = flow.y + pad + formula.up
     x = flow.box[0] + max(0.0, (flow.box[2] - flow.box[0] - 22 - formula.width) / 2)
-    box = draw(flow.sheets, flow.page, x, base, formula, frame=flow.frame)
-    flow.sheets.text(flow.page, flow.box[2], base, f"({number})", Style(size=9.6), frame=flow.frame, align="right")
+    s = flow.sheets
+    s.begin("")
+    box = draw(s, flow.page, x, base, formula, frame=flow.frame)
+    around = (box[0] - 2, box[1] - 2, box[2] + 2, box[3] + 2)
+    s.region("display_formula", flow.page, around, frame=flow.frame).latex = latex
+    s.begin("formula_number")
+    s.text(flow.page, flow.box[2], base, f"({number})", Style(size=9.6), frame=flow.frame, align="right")
     flow.y, flow.top = base + formula.down + pad, False
     return FormulaTruth(flow.page, box, latex, number)

@@ -67,8 +67,12 @@ def printed() -> Sheets:
     """The receipt as the till printed it."""
     s = Sheets(*PAPER, "Receipt", "Harbour Lane Grocers")
     s.add_page()
-    y = 30.0
+    y, fresh = 30.0, True
     for left, right, bold in lines():
+        ruled = left.startswith("-")
+        if ruled or fresh:
+            s.begin("" if ruled else "text")
+        fresh = ruled
         style = MONO.but(bold=bold, size=11 if bold else MONO.size)
         if not right:
             s.text(0, PAPER[0] / 2, y, left, style, frame=-1 if left.startswith("-") else 0, align="center")
@@ -127,4 +131,4 @@ def receipt_photo() -> Made:
     photo = Image.fromarray(colour).filter(ImageFilter.GaussianBlur(0.6))
     size = [(float(w), float(h))]
     data = jpeg(photo, 74, 72)
-    return Made(f"{name}.jpg", data, size, s.tokens, questions(name), moves=[matrix], layer="photo")
+    return Made(f"{name}.jpg", data, size, s.tokens, questions(name), moves=[matrix], layer="photo", regions=s.regions)

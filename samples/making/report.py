@@ -11,9 +11,9 @@ from making.truth import CONTENT, Made, questions
 from making.typeset import Flow, Sheets, Style
 
 TEXT = Style(size=10.5, leading=14.4, after=8)
-HEAD = Style(family="sans", size=15, leading=19, before=14, after=7, bold=True, keep=44)
+HEAD = Style(family="sans", size=15, leading=19, before=14, after=7, bold=True, keep=44, label="paragraph_title")
 SUB = HEAD.but(size=11.5, leading=15, before=8, after=4, keep=30)
-CAPTION = Style(family="sans", size=9, leading=12, after=2, bold=True)
+CAPTION = Style(family="sans", size=9, leading=12, after=2, bold=True, label="figure_title")
 CELL = Style(family="sans", size=8.5, leading=11)
 RESULTS = "Table 1. Results by segment and half year"
 UNITS = "(in millions of US dollars, except per share data)"
@@ -194,9 +194,9 @@ def annual_report() -> Made:
     for part in text.split("\n\n"):
         mark, _, rest = part.strip().partition(" ")
         if mark == "!":
-            flow.para(rest, HEAD.but(size=26, leading=34, before=0, after=2))
+            flow.para(rest, HEAD.but(size=26, leading=34, before=0, after=2, label="doc_title"))
         elif mark == "!!":
-            flow.para(rest, HEAD.but(size=13, leading=20, bold=False, after=26))
+            flow.para(rest, HEAD.but(size=13, leading=20, bold=False, after=26, label="text"))
         elif mark == "#":
             flow.para(rest, HEAD)
         elif mark == "##":
@@ -214,7 +214,7 @@ def annual_report() -> Made:
     furniture(s, "Calderwick Corporation  |  Annual Report 2025", "Fiscal year ended June 30, 2025", 1)
     tables = [big.truth("annual_report", f"{RESULTS} {UNITS}"), small.truth("annual_report", PEOPLE)]
     sizes = [(s.width, s.height)] * s.pages
-    return Made("annual_report.pdf", s.bytes(), sizes, s.tokens, questions("annual_report"), tables)
+    return Made("annual_report.pdf", s.bytes(), sizes, s.tokens, questions("annual_report"), tables, regions=s.regions)
 
 
 def run_table(flow: Flow, grid: Grid) -> None:
@@ -231,6 +231,7 @@ def run_table(flow: Flow, grid: Grid) -> None:
             row = end
         if row < grid.rows:
             note = SMALL.but(italic=True)
+            flow.sheets.begin("vision_footnote")
             flow.sheets.text(
                 flow.page, flow.box[2], flow.y + 11, "continued on next page", note, frame=-1, align="right"
             )
@@ -238,5 +239,5 @@ def run_table(flow: Flow, grid: Grid) -> None:
     flow.y += 4
     flow.para(
         "A dash means that there was none. Earnings per share of the halves need not add up to those of the year.",
-        SMALL.but(after=14),
+        SMALL.but(after=14, label="vision_footnote"),
     )

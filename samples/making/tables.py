@@ -22,6 +22,17 @@ class Cell:
     bold: bool = False
 
 
+def _plain(text: str) -> str:
+    """Without the marks for bold, italics, and raised or lowered characters."""
+    return re.sub(r"[*^~]", "", text)
+
+
+def _printed(c: Cell, row: int, box: Box) -> dict[str, Any]:
+    """A cell as the layout file has it; ``row`` counts from the first of the part."""
+    spans = {"row": row, "col": c.col, "row_span": c.row_span, "col_span": c.col_span}
+    return {**spans, "text": _plain(c.text), "box": [round(v, 1) for v in box]}
+
+
 @dataclass
 class Grid:
     """A table: column widths in points, cells, and how it is ruled.
@@ -70,11 +81,14 @@ class Grid:
             tops[r] = y
             y += self.height(r)
         edges = [x + sum(self.widths[:i]) for i in range(len(self.widths) + 1)]
+        region = sheets.region("table", page, (edges[0], next(iter(tops.values())), edges[-1], y), frame=frame)
+        place = {r: i for i, r in enumerate(tops)}
         for c in sorted((c for c in self.cells if c.row in tops), key=lambda c: (c.row, c.col)):
             last = c.row + c.row_span - 1
             box = (edges[c.col], tops[c.row], edges[c.col + c.col_span], tops[last] + self.height(last))
             self._cell(sheets, page, c, box, frame)
             self.where.setdefault((c.row, c.col), (page, box))
+            region.cells.append(_printed(c, place[c.row], box))
         self._rules(sheets, page, edges, tops, y)
         return y
 
@@ -89,7 +103,7 @@ class Grid:
                     "col": c.col,
                     "row_span": c.row_span,
                     "col_span": c.col_span,
-                    "text": re.sub(r"[*^~]", "", c.text),
+                    "text": _plain(c.text),
                     "page": page,
                     "box": [round(v, 2) for v in box],
                 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from making.scan import Matrix, move
 
 if TYPE_CHECKING:
+    from making.regions import Region
     from making.typeset import Box, Token
 
 CONTENT = Path(__file__).resolve().parent.parent / "content"
@@ -55,6 +56,7 @@ class Made:
     formulas: list[FormulaTruth] = field(default_factory=list)
     moves: list[Matrix] | None = None
     layer: str = "digital"
+    regions: list[Region] = field(default_factory=list)
 
     @property
     def name(self) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pymupdf
 
+from making.regions import Region, spoken
+
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 Colour = tuple[float, float, float]
@@ -102,6 +104,8 @@ class Style:
     colour: Colour = BLACK
     keep: float = 0.0
     """Room that must stay free below in the same frame, so that a heading is not left alone."""
+    label: str = "text"
+    """What a layout model calls it; empty for what belongs to the region before."""
 
     def but(self, **changes: Any) -> Style:
         """The same style with other values."""
@@ -200,6 +204,9 @@ class Sheets:
     author: str
     tokens: list[Token] = field(default_factory=list)
     pdf: Any = field(default_factory=pymupdf.open)
+    regions: list[Region] = field(default_factory=list)
+    _label: str = ""
+    _open: Region | None = None
     _writers: dict[tuple[int, Colour, bool], Any] = field(default_factory=dict)
 
     @property
@@ -211,6 +218,16 @@ class Sheets:
         """A new empty page; returns its number."""
         self.pdf.new_page(width=self.width, height=self.height)
         return self.pages - 1
+
+    def begin(self, label: str) -> None:
+        """What is set from here on is a new region, or one a page and column; in none when ``label`` is empty."""
+        self._label, self._open = label, None
+
+    def region(self, label: str, page: int, box: Box, *, frame: int = 0) -> Region:
+        """A region of a known box; the words set in it from here on are not recorded one by one."""
+        self.begin("")
+        self.regions.append(Region(label, page, frame, box=box))
+        return self.regions[-1]
 
     def put(
         self, page: int, x: float, y: float, word: Word, *, frame: int = 0, colour: Colour = BLACK, space: bool = False
@@ -227,6 +244,11 @@ class Sheets:
         if frame >= 0:
             text = "".join(r.text for r in word).replace("\u00a0", " ")
             self.tokens.append(Token(page, frame, (start, top, x, bottom), text))
+        if self._label:
+            if self._open is None or self._open.page != page or (frame >= 0 and self._open.frame != frame):
+                self._open = Region(self._label, page, frame)
+                self.regions.append(self._open)
+            self._open.words.append((y, (start, top, x, bottom), spoken(word)))
         return x
 
     def text(
@@ -329,6 +351,8 @@ class Flow:
         lines = wrap(words(text, style), style, measure, style.first)
         self.skip(style.before)
         self.need(min(len(lines), 2) * style.leading + style.keep)
+        if style.label:
+            self.sheets.begin(style.label)
         for i, line in enumerate(lines):
             if self.room < style.leading or (len(lines) - i == 2 and self.room < 2 * style.leading):
                 self.next_frame()

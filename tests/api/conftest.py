@@ -38,6 +38,7 @@ class DirectParser:
     """Reads PDFs in this process, one block a text block."""
 
     fingerprint = "direct-1"
+    documents_at_once = 2
 
     def __init__(self):
         self.parsed = 0

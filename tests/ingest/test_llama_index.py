@@ -55,6 +55,7 @@ class Pages:
     """A parser that knows its pages beforehand, whatever the file says; counts what it gives out."""
 
     fingerprint = "pages-1"
+    documents_at_once = 2
 
     def __init__(self, *pages: ParsedPage, pause: float = 0.0) -> None:
         self.pages, self.pause = pages, pause
@@ -593,27 +594,41 @@ def test_a_cancelled_load_ends_the_work(pdf):
     asyncio.run(asyncio.wait_for(cancelled(), 5))
 
 
-def test_lazily_one_file_at_a_time(tmp_path):
-    """Both lazy ways read the second file when it is asked for; a left iteration reads no more."""
-    for name in "abc":
-        (tmp_path / f"{name}.pdf").write_bytes(f"%PDF-1.7 {name}".encode())
+def _folder(path: Path, files: int) -> Path:
+    for n in range(files):
+        (path / f"{n:02d}.pdf").write_bytes(f"%PDF-1.7 {n}".encode())
+    return path
+
+
+def test_lazily_a_few_files_ahead(tmp_path):
+    """Both lazy ways read as many files ahead as the parser takes at once; a left iteration reads no more."""
+    folder = _folder(tmp_path, 30)
     parser = Pages(prose(0))
     reader = PaddleOCRVLReader(custom=parser)
-    work = reader.lazy_load_data(tmp_path)
-    assert next(work).metadata["file_name"] == "a.pdf"
-    assert parser.left == 1
+    work = reader.lazy_load_data(folder)
+    assert next(work).metadata["file_name"] == "00.pdf"
     work.close()  # type: ignore[attr-defined]
+    assert 1 <= parser.left <= 1 + parser.documents_at_once
 
     async def two():
         names = []
-        async for d in reader.alazy_load_data(tmp_path):
+        async for d in reader.alazy_load_data(folder):
             names.append(d.metadata["file_name"])
             if len(names) == 2:
                 break
         return names
 
-    assert asyncio.run(two()) == ["a.pdf", "b.pdf"]
-    assert parser.left == 3
+    assert asyncio.run(two()) == ["00.pdf", "01.pdf"]
+    assert parser.left <= 2 * (2 + parser.documents_at_once)
+
+
+def test_short_files_are_read_side_by_side(tmp_path):
+    """As many as the parser takes at once, in the folder's order: one-page files alone would not fill a server."""
+    parser = Pages(prose(0), pause=0.1)
+    parser.documents_at_once = 6
+    docs = PaddleOCRVLReader(custom=parser).load_data(_folder(tmp_path, 12))
+    assert [d.metadata["file_name"] for d in docs] == [f"{n:02d}.pdf" for n in range(12)]
+    assert 2 < parser.most_at_once <= 6
 
 
 def test_awaiting_the_lazy_way_gives_a_list(pdf):

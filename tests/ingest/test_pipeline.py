@@ -32,6 +32,7 @@ class FakeParser:
     """Reads '%PDF-' text files: one line a page; 'FAIL' fails, 'BOOM' raises, 'ODD' is left out."""
 
     fingerprint = "fake-1"
+    documents_at_once = 2
 
     def __init__(self, *, gate=None):
         self.parsed = []

@@ -13,7 +13,7 @@ import pytest
 
 from paperlode.ingest.document import Cell, Chunk, Kind, Layer, PageBox, Table, TablePart
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, InvalidRequest, SchemaMismatch, StorageFull
-from paperlode.retrieval.edge import EdgeIndex
+from paperlode.retrieval.edge import EdgeIndex, _chunk
 from paperlode.retrieval.index import Filter, HybridQuery, Schema, Scored
 from paperlode.retrieval.lexical import sparse_document, sparse_query
 
@@ -48,11 +48,21 @@ def test_a_chunk_comes_back_exactly(index: EdgeIndex, write: Write, chunk_of: Ch
     chunks = [
         chunk_of("2019 | 1,577", ordinal=0, page=3, kind=Kind.TABLE, context="Year | 净利润", part=table),
         chunk_of("A note.\nTwo lines", ordinal=1, pages=(3, 4), layer=Layer.NOTE, confidence=0.5, flags=("low",)),
-        chunk_of("Text", ordinal=2, page=4, heading_path=("Part I", "Item 7")),
+        chunk_of("Text", ordinal=2, page=4, heading_path=("Part I", "Item 7"), read_by=("local-1/scan", "x/y")),
     ]
     write(chunks)
     assert list(index.chunks("d1")) == chunks
     assert index.get([chunks[2].id, "00000000-0000-0000-0000-000000000000", chunks[0].id]) == [chunks[2], chunks[0]]
+
+
+def test_what_read_a_chunk_stands_in_its_payload(index: EdgeIndex, write: Write, chunk_of: ChunkOf) -> None:
+    """Under a name of its own, to be filtered by; points that were written before it was noted read back without it."""
+    chunk = chunk_of("Text", read_by=("local-1/scan",))
+    write([chunk])
+    (payload,) = index._retrieve([chunk.id], with_payload=True).values()
+    assert payload["read_by"] == ["local-1/scan"]
+    older = {k: v for k, v in payload.items() if k != "read_by"}
+    assert _chunk(chunk.id, older) == replace(chunk, read_by=())
 
 
 def test_scores_are_a_cosine_and_bm25(index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf) -> None:

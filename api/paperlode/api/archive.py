@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from paperlode.api.directory import Directory, Lock, Manifest, make_root
+from paperlode.api.stores import clear_stores, open_stores, settle
 from paperlode.api.values import IngestOptions, Scope, Status
-from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, DocumentNotFound, InvalidRequest
+from paperlode.ingest.errors import ArchiveNotFound, DocumentNotFound, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from paperlode.ingest.document import Box, Chunk
-    from paperlode.ingest.ledger import DocumentRecord, FailedPage, Ledger, Recipe
+    from paperlode.ingest.ledger import DocumentRecord, FailedPage, Recipe
     from paperlode.ingest.parsing.base import Parser
     from paperlode.ingest.pipeline import Progress, RunReport
     from paperlode.ingest.workers import WorkerPool
     from paperlode.retrieval.answer import Answer, Citation
-    from paperlode.retrieval.edge import EdgeIndex
     from paperlode.retrieval.embedding import Embedder
     from paperlode.retrieval.search import Hit
 
@@ -46,10 +45,10 @@ class Archive:
         self._lazily = threading.Lock()
         self._ingesting = threading.Lock()
         self._pool: WorkerPool | None = None
-        self._index, self._ledger = _open_stores(directory, manifest, stack)
+        self._index, self._ledger = open_stores(directory, manifest, stack)
         if not manifest.ready:
             self._manifest.write(directory)
-        _settle(self._index, self._ledger, directory)
+        settle(self._index, self._ledger, directory)
         self._resources = stack.pop_all()
 
     # -- opening and closing
@@ -100,7 +99,7 @@ class Archive:
                 raise InvalidRequest(f"There is an index in {str(directory.root)!r} already.", hint="Open it.")
             manifest = Manifest(Schema.of(model).to_dict())
             manifest.write(directory)
-            _clear_stores(directory)
+            clear_stores(directory)
             return cls(directory, manifest, model, stack)
 
     @classmethod
@@ -147,6 +146,7 @@ class Archive:
         options: IngestOptions | None = None,
         parser: Parser | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
     ) -> RunReport:
         """Take in files, folders and globs; what is done already is skipped. See ``paperlode.ingest.pipeline.run``.
 
@@ -155,13 +155,15 @@ class Archive:
             options: see ``IngestOptions``.
             parser: None for the one that the options ask for; closed at the end.
             on_progress: called from this thread, at most ten times a second.
+            on_notice: told at the start what was taken where the options leave it open; default the log.
 
         Raises:
+            ServerError: no recognition server can be used.
             KeyboardInterrupt: after cleaning up; finished documents and parsed pages are kept.
             ArchiveError, ModelError: not one file's fault.
         """
         from paperlode.api.parsers import make_parser
-        from paperlode.api.sink import IndexSink
+        from paperlode.api.sink import IndexSink, with_sink_stages
         from paperlode.ingest.chunking import ChunkOptions
         from paperlode.ingest.pipeline import RunOptions, run
         from paperlode.ingest.stopwatch import Stopwatch
@@ -172,7 +174,7 @@ class Archive:
         with self._ingesting, ExitStack() as stack:
             with watch.stage("load model"):
                 embedder = self.embedder
-            parser = parser or make_parser(options)
+            parser = parser or make_parser(options, notice=on_notice)
             stack.callback(parser.close)
             sink = IndexSink(self._index, embedder)
             recipe = self._recipe(parser.fingerprint, chunking.fingerprint)
@@ -187,7 +189,7 @@ class Archive:
                 on_progress=on_progress,
                 options=RunOptions(
                     retry_failed=options.retry_failed,
-                    lanes=max(2, min(4, options.workers or os.cpu_count() or 1)),
+                    lanes=parser.documents_at_once,
                     disk=self.directory.root,
                     free_bytes=options.free_bytes,
                 ),
@@ -197,7 +199,7 @@ class Archive:
             if report.ingested and options.optimize and report.stopped is None:
                 with watch.stage("optimize"):
                     self._index.optimize()
-        report.seconds = _with_sink_stages(watch.seconds, sink.seconds)
+        report.seconds = with_sink_stages(watch.seconds, sink.seconds)
         return report
 
     def _recipe(self, parser: str, chunker: str) -> Recipe:
@@ -381,66 +383,6 @@ def _load(embedder: str | Embedder) -> Embedder:
     from paperlode.retrieval.embedding import load_embedder
 
     return load_embedder(embedder)
-
-
-def _open_stores(directory: Directory, manifest: Manifest, stack: ExitStack) -> tuple[EdgeIndex, Ledger]:
-    from paperlode.ingest.ledger import Ledger
-    from paperlode.retrieval.edge import EdgeIndex
-
-    schema = manifest.stored_schema(directory.root)
-    if manifest.ready and not directory.ledger.exists():
-        raise ArchiveCorrupt(
-            f"The ledger {str(directory.ledger)!r} is missing.",
-            hint="Restore it from a backup, or delete the folder and ingest again.",
-        )
-    ledger = Ledger.open(directory.ledger)
-    stack.callback(ledger.close)
-    gone = not directory.index.exists()
-    if gone and manifest.ready:
-        ledger.forget_index()  # its folder was deleted: the next ingest makes it anew from the pages kept
-    index = EdgeIndex(directory.index, schema, create=gone)
-    stack.callback(index.close)
-    return index, ledger
-
-
-def _settle(index: EdgeIndex, ledger: Ledger, directory: Directory) -> None:
-    """Clears away what a killed run left, then compares the index with the ledger.
-
-    Raises:
-        ArchiveCorrupt: chunks are missing, or there are more than were recorded.
-    """
-    from paperlode.api.sink import Cleaner
-    from paperlode.ingest.pipeline import recover
-
-    again = [digest for digest, status in ledger.staging().items() if status == "indexed"]
-    recover(Cleaner(index), ledger)
-    for digest in again:  # its new version may have become searchable just before the end, unrecorded
-        if index.count(digest) != ledger.document(digest).chunks:
-            index.discard(digest)
-            ledger.forget_index(digest)
-    held, recorded = index.count(), ledger.counts().chunks
-    if held != recorded:
-        raise ArchiveCorrupt(
-            f"The index in {str(directory.index)!r} holds {held:,} chunks, {recorded:,} are recorded: it is damaged.",
-            hint="Delete that folder and ingest again; pages that were read before are not read twice.",
-        )
-
-
-def _clear_stores(directory: Directory) -> None:
-    """What a creation that was broken off has left."""
-    import shutil
-
-    shutil.rmtree(directory.index, ignore_errors=True)
-    for path in directory.root.glob(f"{directory.ledger.name}*"):
-        path.unlink()
-
-
-def _with_sink_stages(seconds: dict[str, float], sink: dict[str, float]) -> dict[str, float]:
-    """The stage ``index``, as seen by the run, split into what the sink did in it."""
-    whole = seconds.pop("index", 0.0)
-    last = {k: seconds.pop(k) for k in ("optimize",) if k in seconds}
-    split = {**sink, "index": max(0.0, whole - sum(v for k, v in sink.items() if k != "index"))}
-    return {**seconds, **split, **last}
 
 
 _M = TypeVar("_M", bound=StrEnum)

@@ -14,21 +14,29 @@ import typer
 
 from paperlode.api.command import (
     faces,
-    log_to_stderr,
     open_archive,
     printable,
     scope_of,
     settings_of,
-    terminate_like_interrupt,
     write,
     write_text,
+)
+from paperlode.api.doctor_command import doctor
+from paperlode.api.ingest_command import ingest
+from paperlode.api.options import (
+    IndexOption,
+    InDocument,
+    JsonOption,
+    LimitOption,
+    OfKind,
+    OnPages,
+    PasswordOption,
 )
 from paperlode.api.vllm_command import vllm_app
 from paperlode.ingest.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from paperlode.api.archive import Archive
-    from paperlode.api.settings import Settings
     from paperlode.ingest.document import Box
 
 __all__ = ["app", "main"]
@@ -43,28 +51,6 @@ app = typer.Typer(
 )
 
 app.add_typer(vllm_app)
-
-IndexOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--index", "-i", help="Index folder. [env: PAPERLODE_INDEX; default: paperlode-index]", show_default=False
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output; its pages count from 0.")]
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many pages to find.")]
-InDocument = Annotated[
-    list[str] | None,
-    typer.Option("--document", "-d", help="Only in this document: name, path or digest. May be repeated."),
-]
-OfKind = Annotated[
-    list[str] | None,
-    typer.Option("--kind", "-k", help="Only blocks of this kind: text, table, formula, ...; repeatable."),
-]
-OnPages = Annotated[str | None, typer.Option("--pages", help="Only these pages, counted from 1: 7, 3-9, 5- or -4.")]
-PasswordOption = Annotated[
-    str | None,
-    typer.Option("--password", envvar="PAPERLODE_PASSWORD", help="For encrypted documents.", show_envvar=True),
-]
 
 
 class Format(StrEnum):
@@ -96,110 +82,7 @@ def common(
         raise typer.Exit
 
 
-@app.command()
-def ingest(
-    paths: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs: PDF, PNG, JPEG, TIFF, WebP.", show_default=False)
-    ],
-    index: IndexOption = None,
-    password: PasswordOption = None,
-    model: Annotated[str | None, typer.Option(help="Embedding model of a new index: minilm, or st:NAME.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that parse. [default: one a core]", show_default=False)
-    ] = None,
-    page_timeout: Annotated[
-        float | None, typer.Option(help="Seconds one page may take. [default: 180]", show_default=False)
-    ] = None,
-    memory_limit: Annotated[
-        int | None, typer.Option(help="MB of memory one worker may take. [default: 1800]", show_default=False)
-    ] = None,
-    min_free: Annotated[
-        int | None, typer.Option(help="MB that must stay free on the disk. [default: 256]", show_default=False)
-    ] = None,
-    parser: Annotated[
-        str | None,
-        typer.Option(help="auto, local or paddleocr-vl; auto takes a server where one is given.", show_default=False),
-    ] = None,
-    server: Annotated[
-        list[str] | None,
-        typer.Option(help="Address of a recognition server (paperlode vllm serve); repeatable.", show_default=False),
-    ] = None,
-    vl_version: Annotated[
-        str | None, typer.Option(help="Version of PaddleOCR-VL served. [default: 1.6]", show_default=False)
-    ] = None,
-    layout: Annotated[
-        str | None, typer.Option(help="Folder or hub name of PP-DocLayout. [default: V3]", show_default=False)
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Where the layout model runs: cpu, cuda. [default: cpu]", show_default=False)
-    ] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Parse pages again that failed before.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, with tracebacks.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Take in documents. What is done already is skipped; Ctrl-C keeps what is done, and a second run goes on."""
-    with faces(as_json=as_json):
-        settings = settings_of(
-            index=index,
-            model=model,
-            workers=workers,
-            page_timeout=page_timeout,
-            memory_limit=memory_limit,
-            min_free=min_free,
-            parser=parser,
-            server=",".join(server) if server else None,
-            vl_version=vl_version,
-            layout=layout,
-            device=device,
-        )
-        log_to_stderr(verbose=verbose)
-        terminate_like_interrupt()
-        code = _ingest(paths, settings, password=password, retry_failed=retry_failed, as_json=as_json)
-    raise typer.Exit(code)
-
-
-def _ingest(paths: list[str], settings: "Settings", *, password: str | None, retry_failed: bool, as_json: bool) -> int:
-    from paperlode.api import terminal, views
-    from paperlode.api.archive import Archive, IngestOptions
-    from paperlode.api.parsers import Recognition
-    from paperlode.api.progress import progress_bar
-    from paperlode.ingest.workers import WorkerLimits
-
-    options = IngestOptions(
-        parser=settings.parser,
-        recognition=Recognition(
-            servers=tuple(s for part in settings.server.split(",") if (s := part.strip())),
-            key=settings.server_key,
-            version=settings.vl_version,
-            layout=settings.layout,
-            device=settings.device,
-        ),
-        password=password,
-        workers=settings.workers,
-        limits=WorkerLimits(seconds=settings.page_timeout, memory_mb=settings.memory_limit),
-        retry_failed=retry_failed,
-        free_bytes=settings.min_free * 1_000_000,
-    )
-    with Archive.open_or_create(settings.index, embedder=settings.model) as archive:
-        try:
-            with progress_bar() as show:
-                report = archive.ingest(paths, options=options, on_progress=show)
-        except KeyboardInterrupt:
-            counts = archive.status().counts
-            terminal.message(
-                ("Interrupted. ", "bold yellow"),
-                f"{counts.documents} documents are searchable; pages parsed of the others are kept. "
-                "Run the same command again to go on.",
-            )
-            raise
-        status = archive.status()
-    views.show_report(report, status)
-    if as_json:
-        terminal.print_json(views.report_object(report, status))
-    if report.stopped:
-        terminal.error(report.stopped)
-        return 1
-    return 0 if report.ingested or report.skipped else 1
+app.command()(ingest)
 
 
 @app.command()
@@ -371,29 +254,7 @@ def delete(
                 terminal.console().print(terminal.styled(f"{r.name} ({r.digest[:12]}) is out of the index."))
 
 
-@app.command()
-def doctor(
-    index: IndexOption = None,
-    model: Annotated[str | None, typer.Option(help="Model to check.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Check the installation and the index: versions, model, workers, disk, index."""
-    with faces(as_json=as_json):
-        from dataclasses import asdict
-
-        from paperlode.api import terminal
-        from paperlode.api.doctor import examine
-
-        settings = settings_of(index=index, model=model)
-        out, checks = terminal.console(), []
-        for check in examine(settings.index, model=settings.model, min_free=settings.min_free):
-            checks.append(check)
-            if not as_json:
-                mark = ("ok   ", "bold green") if check.ok else ("FAIL ", "bold red")
-                out.print(terminal.styled(mark, (check.name, "bold"), f": {check.found} ", (check.hint, "italic")))
-        if as_json:
-            terminal.print_json({"ok": all(c.ok for c in checks), "checks": [asdict(c) for c in checks]})
-    raise typer.Exit(0 if all(c.ok for c in checks) else 1)
+app.command()(doctor)
 
 
 @app.command()

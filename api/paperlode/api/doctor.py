@@ -15,28 +15,44 @@ from paperlode.ingest.errors import ArchiveNotFound, PaperlodeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Check", "examine"]
+    from paperlode.api.parsers import Recognition
+
+__all__ = ["SKIPPED", "WARNING", "Check", "examine"]
+
+WARNING, SKIPPED = "warning", "skipped"
 
 _PACKAGES = ("paperlode", "pymupdf", "rapidocr", "onnxruntime", "qdrant-edge-py", "tokenizers", "sqlalchemy", "pebble")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at."""
+    """One thing looked at.
+
+    Attributes:
+        name: what it is.
+        ok: False when a run would fail or give something wrong.
+        found: what was seen.
+        hint: what to do.
+        mark: ``warning`` for what should be better, ``skipped`` for what could not be looked at; else empty.
+    """
 
     name: str
     ok: bool
     found: str
     hint: str = ""
+    mark: str = ""
 
 
-def examine(index: Path, *, model: str | None = None, min_free: int = 256) -> Iterator[Check]:
-    """Look at the installation and at the index folder, one thing after the other.
+def examine(
+    index: Path, *, model: str | None = None, min_free: int = 256, recognition: Recognition | None = None
+) -> Iterator[Check]:
+    """Look at the installation, the index folder and the recognition servers, one thing after the other.
 
     Args:
         index: the folder; one that does not exist is no fault.
         model: embedding model to load; None for the index's, or the default.
         min_free: MB that should be free on the index's disk.
+        recognition: the servers; None or none of them: nothing is looked at.
     """
     checks: list[tuple[str, Callable[[], str]]] = [
         ("versions", _versions),
@@ -53,6 +69,10 @@ def examine(index: Path, *, model: str | None = None, min_free: int = 256) -> It
             yield Check(name, ok=False, found=exc.what, hint=exc.hint)
         except Exception as exc:  # noqa: BLE001  a doctor reports whatever is broken
             yield Check(name, ok=False, found=f"{type(exc).__name__}: {exc}", hint="Install paperlode again.")
+    if recognition is not None and recognition.servers:
+        from paperlode.api.server_check import check_servers
+
+        yield from check_servers(recognition)
 
 
 def _versions() -> str:

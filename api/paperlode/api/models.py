@@ -12,6 +12,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from paperlode.api.archive import Scope, Status
+from paperlode.api.examples import ASKED, CITATION, DOCUMENT, FAILED, HIT, READ_BY, REGION
 from paperlode.ingest.document import Box, Chunk, Kind, Layer, PageBox
 from paperlode.ingest.ledger_tables import DocumentRecord, FailedPage
 from paperlode.retrieval.answer import Answer
@@ -47,49 +48,8 @@ MAX_PAGE = 10_000_000
 MAX_FILTERS = 100
 """Documents or kinds named in one filter."""
 
-_DIGEST = "8f4b1c9e6a2d7035b1e8c4f60d93a7528f4b1c9e6a2d7035b1e8c4f60d93a752"
-_CHUNK = "3f0c7a52-8a61-5d0e-9c38-1f2b64d7e9a0"
-_REGION: dict[str, JsonValue] = {"page": 3, "box": [72.0, 310.5, 523.2, 352.8]}
-_HIT: dict[str, JsonValue] = {
-    "rank": 1,
-    "score": 1.73,
-    "id": _CHUNK,
-    "document": _DIGEST,
-    "name": "supply-agreement.pdf",
-    "page": 3,
-    "pages": [3],
-    "regions": [_REGION],
-    "kind": "text",
-    "layer": "body",
-    "heading_path": ["7 Liability", "7.2 Cap"],
-    "text": "The total liability of the Supplier shall not exceed EUR 2,000,000.",
-    "passage": "7.2 Cap\nThe total liability of the Supplier shall not exceed EUR 2,000,000.",
-    "confidence": 0.97,
-    "flags": [],
-    "picture": f"/v1/documents/{_DIGEST}/pages/3/picture.png?hit={_CHUNK}",
-}
-_ASKED: dict[str, JsonValue] = {"question": "What is the cap on liability?", "limit": 5, "documents": [_DIGEST]}
-_CITATION: dict[str, JsonValue] = {
-    "n": 1,
-    "document": _DIGEST,
-    "name": "supply-agreement.pdf",
-    "page": 3,
-    "regions": [_REGION],
-    "quote": "The total liability of the Supplier shall not exceed EUR 2,000,000.",
-    "picture": f"/v1/documents/{_DIGEST}/pages/3/picture.png",
-}
-_DOCUMENT: dict[str, JsonValue] = {
-    "id": _DIGEST,
-    "name": "supply-agreement.pdf",
-    "media_type": "application/pdf",
-    "size": 182_044,
-    "pages": 14,
-    "failed_pages": 0,
-    "chunks": 61,
-    "status": "indexed",
-    "updated": "2026-01-15T09:30:00Z",
-}
-_FAILED: dict[str, JsonValue] = {"page": 8, "code": "page_timeout", "message": "Page 9 took longer than 120 s."}
+_READ_BY = "what read its pages: parser and, after a slash, the way it took"
+_PAGES_READ_BY = "pages by what read them (parser and, after a slash, the way it took), without those that failed"
 
 
 def _example(value: dict[str, JsonValue], *, extra: Literal["ignore", "forbid"] = "ignore") -> ConfigDict:
@@ -139,7 +99,7 @@ class ArchiveLike(Protocol):
 class Region(BaseModel):
     """A box on a page."""
 
-    model_config = _example(_REGION)
+    model_config = _example(REGION)
 
     page: Annotated[int, Field(ge=0, description="0-based")]
     box: Annotated[
@@ -168,19 +128,19 @@ class _Question(BaseModel):
 class SearchRequest(_Question):
     """A search."""
 
-    model_config = _example({**_ASKED, "kinds": ["text", "table"], "page_from": 0, "page_to": 20}, extra="forbid")
+    model_config = _example({**ASKED, "kinds": ["text", "table"], "page_from": 0, "page_to": 20}, extra="forbid")
 
 
 class AskRequest(_Question):
     """A question to be answered from the ``limit`` best pages."""
 
-    model_config = _example(_ASKED, extra="forbid")
+    model_config = _example(ASKED, extra="forbid")
 
 
 class HitOut(BaseModel):
     """One page that answers, with the chunk that is the evidence."""
 
-    model_config = _example(_HIT)
+    model_config = _example(HIT)
 
     rank: Annotated[int, Field(description="1 for the best")]
     score: Annotated[float, Field(description="higher is better; comparable within one search only")]
@@ -197,6 +157,7 @@ class HitOut(BaseModel):
     passage: Annotated[str, Field(description="the evidence with its neighbours on the page")]
     confidence: Annotated[float | None, Field(description="0 to 1 of the recognition; null for a digital text layer")]
     flags: list[str]
+    read_by: Annotated[list[str], Field(description=_READ_BY)]
     picture: Annotated[str, Field(description="path of the page's picture with the evidence marked")]
 
     @classmethod
@@ -219,6 +180,7 @@ class HitOut(BaseModel):
             passage=hit.passage,
             confidence=chunk.confidence,
             flags=list(chunk.flags),
+            read_by=list(chunk.read_by or (chunk.parser,)),
             picture=f"{_picture(chunk.document, hit.page)}?hit={quote(chunk.id, safe='')}",
         )
 
@@ -226,7 +188,7 @@ class HitOut(BaseModel):
 class SearchResults(BaseModel):
     """The hits of a search, best first; no hits is an answer too."""
 
-    model_config = _example({"question": "What is the cap on liability?", "hits": [_HIT]})
+    model_config = _example({"question": "What is the cap on liability?", "hits": [HIT]})
 
     question: str
     hits: list[HitOut]
@@ -235,7 +197,7 @@ class SearchResults(BaseModel):
 class CitationOut(BaseModel):
     """Where quote ``n`` of an answer was taken from."""
 
-    model_config = _example(_CITATION)
+    model_config = _example(CITATION)
 
     n: Annotated[int, Field(description="the number that stands in brackets in the answer, from 1")]
     document: Annotated[str, Field(description="digest (sha256) of the document")]
@@ -243,6 +205,7 @@ class CitationOut(BaseModel):
     page: Annotated[int, Field(description="0-based")]
     regions: Annotated[list[Region], Field(description="where the quote stands")]
     quote: Annotated[str, Field(description="the words as printed")]
+    read_by: Annotated[list[str], Field(description=_READ_BY)]
     picture: Annotated[str, Field(description="path of the page's picture")]
 
     @classmethod
@@ -255,6 +218,7 @@ class CitationOut(BaseModel):
             page=citation.page,
             regions=[Region.of(b) for b in citation.boxes],
             quote=citation.quote,
+            read_by=list(citation.read_by),
             picture=_picture(citation.document, citation.page),
         )
 
@@ -266,8 +230,8 @@ class CitedAnswer(BaseModel):
         {
             "question": "What is the cap on liability?",
             "text": "The total liability of the Supplier shall not exceed EUR 2,000,000. [1]",
-            "citations": [_CITATION],
-            "hits": [_HIT],
+            "citations": [CITATION],
+            "hits": [HIT],
         }
     )
 
@@ -280,7 +244,7 @@ class CitedAnswer(BaseModel):
 class DocumentOut(BaseModel):
     """A document of the archive."""
 
-    model_config = _example(_DOCUMENT)
+    model_config = _example(DOCUMENT)
 
     id: Annotated[str, Field(description="digest (sha256) of its bytes")]
     name: Annotated[str, Field(description="file name")]
@@ -288,6 +252,7 @@ class DocumentOut(BaseModel):
     size: Annotated[int, Field(description="bytes")]
     pages: int
     failed_pages: Annotated[int, Field(description="pages that could not be parsed")]
+    read_by: Annotated[dict[str, int], Field(description=_PAGES_READ_BY)]
     chunks: Annotated[int, Field(description="pieces of it in the index")]
     status: Annotated[str, Field(description="indexed when it is searchable, otherwise pending or failed")]
     updated: datetime
@@ -302,6 +267,7 @@ class DocumentOut(BaseModel):
             size=record.size,
             pages=record.page_count,
             failed_pages=record.failed_pages,
+            read_by=dict(record.read_by),
             chunks=record.chunks,
             status=record.status,
             updated=datetime.fromtimestamp(record.updated, UTC),
@@ -311,7 +277,7 @@ class DocumentOut(BaseModel):
 class DocumentList(BaseModel):
     """Every searchable document of the archive, by name."""
 
-    model_config = _example({"documents": [_DOCUMENT]})
+    model_config = _example({"documents": [DOCUMENT]})
 
     documents: list[DocumentOut]
 
@@ -319,7 +285,7 @@ class DocumentList(BaseModel):
 class FailedPageOut(BaseModel):
     """A page that could not be parsed, and why."""
 
-    model_config = _example(_FAILED)
+    model_config = _example(FAILED)
 
     page: Annotated[int, Field(description="0-based")]
     code: Annotated[str, Field(description="stable and machine-readable")]
@@ -329,7 +295,7 @@ class FailedPageOut(BaseModel):
 class DocumentDetail(DocumentOut):
     """A document of the archive and its pages that could not be parsed."""
 
-    model_config = _example({**_DOCUMENT, "failed_pages": 1, "failures": [_FAILED]})
+    model_config = _example({**DOCUMENT, "failed_pages": 1, "failures": [FAILED]})
 
     failures: list[FailedPageOut]
 
@@ -344,6 +310,7 @@ class Health(BaseModel):
             "documents": 12,
             "pages": 340,
             "failed_pages": 1,
+            "read_by": READ_BY,
             "chunks": 1504,
             "pending": 0,
         }
@@ -354,6 +321,7 @@ class Health(BaseModel):
     documents: Annotated[int, Field(description="searchable")]
     pages: Annotated[int, Field(description="of those documents")]
     failed_pages: Annotated[int, Field(description="that could not be parsed")]
+    read_by: Annotated[dict[str, int], Field(description=_PAGES_READ_BY)]
     chunks: Annotated[int, Field(description="in the index")]
     pending: Annotated[int, Field(description="documents begun and not finished")]
 

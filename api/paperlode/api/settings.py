@@ -26,7 +26,8 @@ class Settings(BaseSettings):
         parser: ``auto``, ``local`` or ``paddleocr-vl``.
         server: addresses of the recognition server's replicas, separated by commas; empty: none.
         server_key: its bearer key.
-        vl_version: of PaddleOCR-VL that is served.
+        vl_version: of PaddleOCR-VL that is served; None for the one that the served model's name tells.
+        text_layer: of digital PDF pages read by PaddleOCR-VL: ``ignore`` or ``keep``.
         layout: folder or hub name of PP-DocLayout; None for the published V3.
         device: where the layout model runs, as torch names it.
     """
@@ -44,9 +45,15 @@ class Settings(BaseSettings):
     parser: str = "auto"
     server: str = ""
     server_key: str | None = Field(default=None, repr=False)
-    vl_version: str = "1.6"
+    vl_version: str | None = None
+    text_layer: str = "ignore"
     layout: str | None = None
     device: str = "cpu"
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The addresses in ``server``."""
+        return tuple(s for part in self.server.split(",") if (s := part.strip()))
 
 
 def read_settings(**given: object) -> Settings:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from paperlode.retrieval.embedding import Embedder
     from paperlode.retrieval.index import Index
 
-__all__ = ["Cleaner", "IndexSink"]
+__all__ = ["Cleaner", "IndexSink", "with_sink_stages"]
 
 
 class Cleaner:
@@ -62,3 +62,11 @@ class IndexSink(Cleaner):
     def flush(self) -> None:
         """Make everything durable."""
         self._writer.flush()
+
+
+def with_sink_stages(seconds: dict[str, float], sink: dict[str, float]) -> dict[str, float]:
+    """The stage ``index``, as seen by the run, split into what the sink did in it."""
+    whole = seconds.pop("index", 0.0)
+    last = {k: seconds.pop(k) for k in ("optimize",) if k in seconds}
+    split = {**sink, "index": max(0.0, whole - sum(v for k, v in sink.items() if k != "index"))}
+    return {**seconds, **split, **last}

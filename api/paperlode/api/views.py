@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from paperlode.api.terminal import box_text, console, snippet, styled
+from paperlode.api.wording import pages_read_by, readers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,6 +74,7 @@ def report_object(report: RunReport, status: Status) -> dict[str, Any]:
         "pages_parsed": report.pages_parsed,
         "pages_kept": report.pages_kept,
         "chunks": report.chunks,
+        "read_by": report.read_by,
         "seconds": {"total": report.total, **report.seconds},
         "stopped": {"code": stopped.code, "what": stopped.what, "hint": stopped.hint} if stopped else None,
         "index": {"folder": status.folder, **asdict(status.counts)},
@@ -99,7 +101,8 @@ def show_hits(hits: Sequence[Hit], names: Mapping[str, str]) -> None:
             out.print(styled("    ", (" > ".join(h.chunk.heading_path), "italic")))
         for line in snippet(h.chunk.shown_text, width=width):
             out.print(styled("    ", line))
-        out.print(styled("    ", (f"{h.chunk.id}  {h.score:.2f}", "dim")))
+        read_by = readers(h.chunk.read_by or (h.chunk.parser,))
+        out.print(styled("    ", (f"{h.chunk.id}  {h.score:.2f}  {read_by}", "dim")))
 
 
 def show_answer(answer: Answer) -> None:
@@ -147,8 +150,15 @@ def show_report(report: RunReport, status: Status) -> None:
         f"before, {report.chunks} chunks), {len(report.skipped)} done before, {len(report.failed)} failed, "
         f"{report.total:.1f} s ({speed:.1f} pages/s)."
     )
+    if report.read_by:
+        out.print(styled(f"Pages: {pages_read_by(report.read_by)}."))
     c = status.counts
     out.print(styled(f"The index {status.folder} holds {c.documents} documents, {c.pages} pages, {c.chunks} chunks."))
+
+
+def _document_readers(record: DocumentRecord) -> str:
+    """What read it; with numbers of pages where there is more than one."""
+    return readers(record.read_by) if len(record.read_by) == 1 else pages_read_by(record.read_by)
 
 
 def show_status(status: Status, documents: Sequence[DocumentRecord]) -> None:
@@ -160,12 +170,16 @@ def show_status(status: Status, documents: Sequence[DocumentRecord]) -> None:
         styled((status.folder, "bold"), f": {c.documents} documents, {c.pages} pages, {c.chunks} chunks, "),
         f"{status.bytes / 1e6:.1f} MB; model {status.embedder} ({status.dimensions} dimensions)",
     )
+    if c.read_by:
+        failed = f"; {c.failed_pages} failed" if c.failed_pages else ""
+        out.print(styled(f"Pages: {pages_read_by(c.read_by)}{failed}."))
     if documents:
         table = Table()
-        for column in ("Document", "Digest", "Pages", "Failed", "Chunks"):
+        for column in ("Document", "Digest", "Pages", "Failed", "Chunks", "Read by"):
             table.add_column(column, overflow="fold")
         for d in documents:
-            table.add_row(styled(d.name), d.digest[:12], str(d.page_count), str(d.failed_pages), str(d.chunks))
+            counts = (str(n) for n in (d.page_count, d.failed_pages, d.chunks))
+            table.add_row(styled(d.name), d.digest[:12], *counts, styled(_document_readers(d)))
         out.print(table)
     if status.outdated:
         out.print(f"{status.outdated} documents were made with an older parser or chunker: ingest them again.")

@@ -364,11 +364,12 @@ class Chunk:
         regions: where its own text stands, in reading order.
         span: first and last (exclusive) block index in the document.
         tokens: length of ``embedded_text`` counted by the embedder's tokenizer, special tokens included.
-        parser: of its first page. confidence: lowest of its blocks, None when all were read from a text layer.
+        parser: fingerprint of the run's parser. confidence: lowest of its blocks, None when all were read from a text layer.
         part: the rows, when it is (part of) a table.
         embedded: what the embedder reads where that is not heading path, context and own text whole (a table's rows
             without their figures, a shortened heading path or header, a formula longer than the embedder reads);
             empty where it is.
+        read_by: what read its pages (``ParsedPage.parser``), in their order, each once; empty where that was not noted.
     """
 
     id: str
@@ -387,6 +388,7 @@ class Chunk:
     flags: tuple[str, ...] = ()
     part: TablePart | None = None
     embedded: str = ""
+    read_by: tuple[str, ...] = ()
 
     @property
     def pages(self) -> tuple[int, ...]:

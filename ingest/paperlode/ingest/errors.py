@@ -213,6 +213,9 @@ class ModelChecksumMismatch(ModelError):
 class ServerError(PaperlodeError):
     """A recognition server cannot be used as asked."""
 
+    everywhere = False
+    """Whether no server can be used for anything, after waiting for them: going on makes no sense."""
+
 
 class ServerUnreachable(ServerError):
     """There is no connection to the server, or it broke off."""
@@ -233,9 +236,13 @@ class ServerFailed(ServerError):
 class ServerKeyRefused(ServerError):
     """The server wants another key, or does not allow this."""
 
+    everywhere = True
+
 
 class ServerModelUnknown(ServerError):
     """The server serves no model of that name."""
+
+    everywhere = True
 
 
 class ServerIncompatible(ServerError):

@@ -25,6 +25,7 @@ from paperlode.ingest.errors import (
     ModelError,
     PageUnreadable,
     PaperlodeError,
+    ServerError,
     SourceError,
     StorageFull,
 )
@@ -144,7 +145,7 @@ class Feed:
         self._taking = threading.Lock()
         self._claiming = threading.Lock()
         self._opening = threading.Lock()
-        self._order: queue.Queue[Delivery | None] = queue.Queue(_DOCUMENTS_AHEAD)
+        self._order: queue.Queue[Delivery | None] = queue.Queue(max(_DOCUMENTS_AHEAD, lanes))
         self._under_way: set[str] = set()
         self._lanes = [threading.Thread(target=self._lane, daemon=True, name=f"feed-{n}") for n in range(lanes)]
         self._running = lanes
@@ -334,6 +335,8 @@ def _accounted(page: ParsedPage | None, number: int, parser: str) -> ParsedPage:
 
 def ends_run(error: PaperlodeError) -> bool:
     """Whether the error is not the document's fault, so that going on with the next one makes no sense."""
+    if isinstance(error, ServerError):
+        return error.everywhere
     return isinstance(error, ArchiveError | ModelError | MissingExtra)
 
 

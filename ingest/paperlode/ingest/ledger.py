@@ -26,6 +26,16 @@ from paperlode.ingest.errors import (
     PaperlodeError,
     SchemaMismatch,
 )
+from paperlode.ingest.ledger_rows import (
+    pages_by_reader,
+    pages_of,
+    put_path,
+    put_readers,
+    recipe_columns,
+    record_of,
+    remove_document,
+    sqlite_settings,
+)
 from paperlode.ingest.ledger_tables import (
     LEDGER_VERSION,
     Counts,
@@ -40,10 +50,11 @@ from paperlode.ingest.ledger_tables import (
     metadata,
     pages,
     paths,
+    read_by,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from paperlode.ingest.document import Source
     from paperlode.ingest.sources import Stamp
@@ -51,7 +62,6 @@ if TYPE_CHECKING:
 __all__ = ["Counts", "DocumentRecord", "FailedPage", "FailureRecord", "Ledger", "Recipe"]
 
 _BATCH = 64
-_FRESH_NS = 2_000_000_000  # a file touched within the last 2 s may change again without a new time stamp
 
 
 class Ledger:
@@ -75,7 +85,7 @@ class Ledger:
         is_url = isinstance(where, str) and "://" in where
         engine = sa.create_engine(text if is_url else f"sqlite:///{text}")
         if engine.dialect.name == "sqlite":
-            event.listen(engine, "connect", _sqlite_settings)
+            event.listen(engine, "connect", sqlite_settings)
         name = engine.url.render_as_string(hide_password=True) if is_url else text
         ledger = cls(engine, name)
         try:
@@ -118,7 +128,7 @@ class Ledger:
             "page_count": page_count,
             "updated": time.time(),
         }
-        fresh = {**_recipe_columns(recipe), "status": "pending", "chunks": 0, "failed_pages": 0}
+        fresh = {**recipe_columns(recipe), "status": "pending", "chunks": 0, "failed_pages": 0}
         with self._work() as db:
             stale = sa.select(documents.c.digest).where(
                 documents.c.uri == source.uri,
@@ -127,7 +137,7 @@ class Ledger:
                 ~documents.c.staging,
             )
             for digest in db.scalars(stale).all():
-                _remove(db, digest)
+                remove_document(db, digest)
             mine = documents.c.digest == source.digest
             status = db.scalar(sa.select(documents.c.status).where(mine))
             if status is None:
@@ -158,18 +168,23 @@ class Ledger:
         ]
         numbers = [p.page for p in parsed]
         with self._work() as db:
-            db.execute(pages.delete().where(*_of(digest, parser), pages.c.page.in_(numbers)))
+            db.execute(pages.delete().where(*pages_of(digest, parser), pages.c.page.in_(numbers)))
             db.execute(pages.insert(), rows)
 
-    def finish(self, source: Source, recipe: Recipe, stamp: Stamp, *, chunks: int) -> None:
-        """Note that all of the document's chunks are searchable, and that the file at ``source.uri`` holds it."""
+    def finish(
+        self, source: Source, recipe: Recipe, stamp: Stamp, *, chunks: int, read_by: Mapping[str, int] | None = None
+    ) -> None:
+        """Note that all of the document's chunks are searchable, and that the file at ``source.uri`` holds it.
+
+        ``read_by`` counts its pages by what read them (``ParsedPage.parser``), without those that failed.
+        """
         with self._work() as db:
-            bad = sa.select(sa.func.count()).where(*_of(source.digest, recipe.parser), pages.c.code != "")
+            bad = sa.select(sa.func.count()).where(*pages_of(source.digest, recipe.parser), pages.c.code != "")
             db.execute(
                 documents.update()
                 .where(documents.c.digest == source.digest)
                 .values(
-                    **_recipe_columns(recipe),
+                    **recipe_columns(recipe),
                     status="indexed",
                     staging=False,
                     chunks=chunks,
@@ -178,7 +193,8 @@ class Ledger:
                 )
             )
             db.execute(pages.delete().where(pages.c.digest == source.digest, pages.c.parser != recipe.parser))
-            _put_path(db, source.uri, source.digest, stamp)
+            put_readers(db, source.digest, read_by or {})
+            put_path(db, source.uri, source.digest, stamp)
 
     def leave(self, digest: str) -> None:
         """Note that nothing of the document is staged any more (its pages stay)."""
@@ -198,34 +214,36 @@ class Ledger:
     def add_path(self, path: str, digest: str, stamp: Stamp) -> None:
         """Note that the file at ``path`` holds this document too."""
         with self._work() as db:
-            _put_path(db, path, digest, stamp)
+            put_path(db, path, digest, stamp)
 
     def forget_pages(self, digest: str, parser: str) -> None:
         """Drop the pages kept for a document (they were read from other bytes)."""
         with self._work() as db:
-            db.execute(pages.delete().where(*_of(digest, parser)))
+            db.execute(pages.delete().where(*pages_of(digest, parser)))
 
     def forget_index(self, digest: str | None = None) -> None:
         """Note that the document (None: every one) is not searchable any more; pages stay, so nothing is parsed again."""
         which = sa.true() if digest is None else documents.c.digest == digest
         with self._work() as db:
             db.execute(documents.update().where(which).values(status="pending", staging=False, chunks=0))
+            db.execute(read_by.delete().where(sa.true() if digest is None else read_by.c.digest == digest))
 
     def begin_removal(self, digest: str) -> None:
         """Note that the document is about to go: if the process dies now, the next run removes it from the index."""
         with self._work() as db:
             db.execute(documents.update().where(documents.c.digest == digest).values(status="pending", staging=True))
+            put_readers(db, digest, {})
 
     def remove(self, digest: str) -> None:
         """Drop everything known of a document."""
         with self._work() as db:
-            _remove(db, digest)
+            remove_document(db, digest)
 
     # -- questions
 
     def is_done(self, digest: str, recipe: Recipe, *, whole: bool = False) -> bool:
         """Whether the document is searchable as made by ``recipe``; with ``whole``, also without a failed page."""
-        made = [documents.c[k] == v for k, v in _recipe_columns(recipe).items()]
+        made = [documents.c[k] == v for k, v in recipe_columns(recipe).items()]
         where = [documents.c.digest == digest, documents.c.status == "indexed", *made]
         if whole:
             where.append(documents.c.failed_pages == 0)
@@ -245,7 +263,7 @@ class Ledger:
 
     def done_pages(self, digest: str, parser: str, *, whole: bool = False) -> set[int]:
         """Pages kept; with ``whole``, only those that did not fail."""
-        where = [*_of(digest, parser), *([pages.c.code == ""] if whole else [])]
+        where = [*pages_of(digest, parser), *([pages.c.code == ""] if whole else [])]
         with self._work() as db:
             return set(db.scalars(sa.select(pages.c.page).where(*where)))
 
@@ -253,7 +271,7 @@ class Ledger:
         """The pages kept from ``start`` to ``stop`` (exclusive), ascending, a few at a time."""
         after = start - 1
         while True:
-            query = sa.select(pages.c.page, pages.c.data).where(*_of(digest, parser), pages.c.page > after)
+            query = sa.select(pages.c.page, pages.c.data).where(*pages_of(digest, parser), pages.c.page > after)
             if stop is not None:
                 query = query.where(pages.c.page < stop)
             with self._work() as db:
@@ -275,7 +293,9 @@ class Ledger:
 
     def failed_pages(self, digest: str, parser: str) -> list[FailedPage]:
         """The document's pages that could not be parsed, ascending."""
-        query = sa.select(pages.c.page, pages.c.code, pages.c.message).where(*_of(digest, parser), pages.c.code != "")
+        query = sa.select(pages.c.page, pages.c.code, pages.c.message).where(
+            *pages_of(digest, parser), pages.c.code != ""
+        )
         with self._work() as db:
             return [FailedPage(*row) for row in db.execute(query.order_by(pages.c.page))]
 
@@ -329,7 +349,10 @@ class Ledger:
             query = sa.select(paths.c.digest, paths.c.path).where(paths.c.digest.in_(chosen)).order_by(paths.c.path)
             for digest, path in db.execute(query):
                 held.setdefault(digest, []).append(path)
-        return [_record(row, tuple(held.get(row.digest, ()))) for row in rows]
+            readers: dict[str, dict[str, int]] = {}
+            for digest, parser, count in db.execute(sa.select(read_by).where(read_by.c.digest.in_(chosen))):
+                readers.setdefault(digest, {})[parser] = count
+        return [record_of(row, tuple(held.get(row.digest, ())), readers.get(row.digest, {})) for row in rows]
 
     def staging(self) -> dict[str, str]:
         """Documents that were being staged when a run ended without cleaning up: digest -> status."""
@@ -364,49 +387,5 @@ class Ledger:
         with self._work() as db:
             row: Any = db.execute(sums).one()
             failed = db.scalar(sa.select(sa.func.count()).select_from(failures)) or 0
-        return Counts(int(row[0]), int(row[1]), int(row[2]), int(row[3]), failed)
-
-
-def _sqlite_settings(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _recipe_columns(recipe: Recipe) -> dict[str, str]:
-    return {"parser": recipe.parser, "chunker": recipe.chunker, "embedder": recipe.embedder}
-
-
-def _of(digest: str, parser: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    return pages.c.digest == digest, pages.c.parser == parser
-
-
-def _put_path(db: sa.Connection, path: str, digest: str, stamp: Stamp) -> None:
-    fresh = time.time_ns() - stamp.mtime_ns < _FRESH_NS
-    values = {"digest": digest, "mtime_ns": 0 if fresh else stamp.mtime_ns, "size": stamp.size, "inode": stamp.inode}
-    db.execute(paths.delete().where(paths.c.path == path))
-    db.execute(paths.insert().values(path=path, **values))
-    db.execute(failures.delete().where(failures.c.path == path))
-
-
-def _remove(db: sa.Connection, digest: str) -> None:
-    for table in (pages, paths, documents):
-        db.execute(table.delete().where(table.c.digest == digest))
-
-
-def _record(row: Any, held: tuple[str, ...]) -> DocumentRecord:
-    return DocumentRecord(
-        digest=row.digest,
-        uri=row.uri,
-        name=row.name,
-        media_type=row.media_type,
-        size=row.size,
-        page_count=row.page_count,
-        status=row.status,
-        recipe=Recipe(row.parser, row.chunker, row.embedder),
-        chunks=row.chunks,
-        failed_pages=row.failed_pages,
-        updated=row.updated,
-        paths=held,
-    )
+            by_reader = pages_by_reader(db, int(row[1]) - int(row[2]))
+        return Counts(int(row[0]), int(row[1]), int(row[2]), int(row[3]), failed, by_reader)

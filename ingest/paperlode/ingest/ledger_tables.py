@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveError, ArchiveLocked, PaperlodeError, StorageFull
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "LEDGER_VERSION",
@@ -28,6 +28,7 @@ __all__ = [
     "metadata",
     "pages",
     "paths",
+    "read_by",
 ]
 
 LEDGER_VERSION = 1
@@ -90,6 +91,16 @@ failures = sa.Table(
 )
 
 
+read_by = sa.Table(  # pages of searchable documents by what read them; an older ledger gets the table when it is opened
+    "read_by",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("parser", sa.String, primary_key=True),  # ``ParsedPage.parser``
+    sa.Column("pages", sa.Integer, nullable=False),
+    sa.Index("read_by_parser", "parser", "pages"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What makes chunks out of bytes: fingerprints of the parser, the chunker and the embedder."""
@@ -111,6 +122,8 @@ class DocumentRecord:
         chunks: in the index.
         updated: seconds since 1970 (UTC).
         paths: the files that hold it, sorted.
+        read_by: pages by what read them (``ParsedPage.parser``), without those that failed; by the parser's fingerprint
+            for a document ingested before this was noted.
     """
 
     digest: str
@@ -125,6 +138,7 @@ class DocumentRecord:
     failed_pages: int
     updated: float
     paths: tuple[str, ...] = ()
+    read_by: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +164,14 @@ class FailedPage:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Sums over the indexed documents, and the number of files that failed."""
+    """Sums over the indexed documents, and the number of files that failed; ``read_by`` as in ``DocumentRecord``."""
 
     documents: int
     pages: int
     failed_pages: int
     chunks: int
     failures: int
+    read_by: Mapping[str, int] = field(default_factory=dict)
 
 
 @contextmanager

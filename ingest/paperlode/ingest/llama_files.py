@@ -6,18 +6,24 @@ import glob
 import os
 import shutil
 import tempfile
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from paperlode.ingest.errors import InvalidRequest, PaperlodeError, SourceError, SourceNotFound, SourceUnreadable
 from paperlode.ingest.sources import MEDIA_TYPES, discover
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-__all__ = ["FileSystem", "Found", "Origin", "origins"]
+__all__ = ["FileSystem", "Found", "Origin", "in_order", "origins"]
+
+T = TypeVar("T")
 
 
 class FileSystem(Protocol):
@@ -211,3 +217,48 @@ def _named(found: Sequence[str], asked: str, fs: FileSystem) -> Iterator[Found]:
         yield asked, SourceNotFound(f"{asked!r} holds no documents.")
     for path in found:
         yield path, Origin(fs.unstrip_protocol(path), PurePath(path).name, fs=fs, fs_path=path)
+
+
+_FILES_AHEAD = 32
+"""Most files read at a time, whatever the parser could take: remote ones are copied to this machine's disk meanwhile."""
+
+
+def in_order(
+    found: Iterable[Found],
+    read: Callable[[Origin, Callable[[], bool]], T],
+    *,
+    stop: threading.Event,
+    at_once: Callable[[], int],
+) -> Generator[tuple[str, Origin | SourceError, Callable[[], T]]]:
+    """Each file with what waits for its reading; some are read ahead meanwhile, for short files alone fill no server.
+
+    Args:
+        found: the files.
+        read: reads one in whatever thread it is called in, until the function given to it says stop.
+        stop: set by the caller to end all of them.
+        at_once: files read at a time; asked only where there are several.
+    """
+    files = iter(found)
+    start = list(islice(files, 2))
+    ended = threading.Event()
+
+    def stopped() -> bool:
+        return stop.is_set() or ended.is_set()
+
+    if len(start) < 2:
+        for asked, origin in start:
+            yield asked, origin, lambda origin=origin: read(origin, stopped)  # type: ignore[misc]
+        return
+    many = max(1, min(at_once(), _FILES_AHEAD))
+    coming: deque[tuple[str, Origin | SourceError, Callable[[], T]]] = deque()
+    threads = ThreadPoolExecutor(many, thread_name_prefix="files")
+    try:
+        for asked, origin in chain(start, files):
+            reading: Future[T] = Future() if isinstance(origin, SourceError) else threads.submit(read, origin, stopped)
+            coming.append((asked, origin, reading.result))
+            if len(coming) > many:
+                yield coming.popleft()
+        yield from coming
+    finally:
+        ended.set()
+        threads.shutdown(cancel_futures=True)

@@ -12,7 +12,7 @@ What a Document holds, and what it does not:
 - Ids are made of the file's bytes, the page and the parser's fingerprint: a second run over the same files upserts
   nothing. A second copy of a file within one call is left out and listed.
 
-Documents of a file come once it is read to its end, since ``failed_pages`` must be known; folders are read file by file.
+Documents of a file come once it is read to its end, since ``failed_pages`` must be known; of folders a few files are read ahead.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from paperlode.ingest.llama_documents import (
     places,
     read_file,
 )
-from paperlode.ingest.llama_files import origins
+from paperlode.ingest.llama_files import in_order, origins
 from paperlode.ingest.report import PageProblem, SourceProblem
 
 try:
@@ -57,6 +57,7 @@ except ModuleNotFoundError as exc:
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 
+    from paperlode.ingest.llama_files import Origin
     from paperlode.ingest.parsing.base import Parser
 
 __all__ = ["Documents", "KeepOwnBlocks", "PaddleOCRVLReader", "blocks_of", "failed_pages_of"]
@@ -75,7 +76,8 @@ class PaddleOCRVLReader(BasePydanticReader):
         parser: ``paddleocr-vl``; ``local`` (CPU, nothing downloaded); ``auto``: the first where ``servers`` are given.
         servers: address of the recognition server, or of each of its replicas.
         served_model: the model's name there; default the first it offers.
-        version: of PaddleOCR-VL: ``1.0``, ``1.5`` or ``1.6``.
+        version: of PaddleOCR-VL: ``1.0``, ``1.5`` or ``1.6``; None for what the served name says.
+        text_layer: of digital PDF pages: ``ignore``, or ``keep`` its text and send only tables, formulas and pictures.
         layout: folder or Hugging Face name of the PP-DocLayout model; None for the default one.
         key: bearer key of the servers. password: tried on every encrypted document. Neither is shown or serialised.
         workers: processes that open and render pages; default one a core.
@@ -94,7 +96,8 @@ class PaddleOCRVLReader(BasePydanticReader):
     parser: Literal["auto", "local", "paddleocr-vl"] = "auto"
     servers: Sequence[str] = ()
     served_model: str | None = None
-    version: Literal["1.0", "1.5", "1.6"] = "1.6"
+    version: Literal["1.0", "1.5", "1.6"] | None = None
+    text_layer: Literal["ignore", "keep"] = "ignore"
     layout: str | None = None
     key: str | None = Field(default=None, exclude=True, repr=False)
     password: str | None = Field(default=None, exclude=True, repr=False)
@@ -207,17 +210,15 @@ class PaddleOCRVLReader(BasePydanticReader):
         single, found = origins(file, fs=fs, name=name)
         must_raise = single if self.raise_on_error is None else self.raise_on_error
         seen: dict[str, str] = {}
-        for asked, origin in found:
+        reads = in_order(found, self._read, stop=stop, at_once=lambda: self._parser().documents_at_once)
+        for asked, origin, reading in reads:
             if stop.is_set():
                 return
             if isinstance(origin, SourceError):
                 self._problem(asked, origin, must_raise=must_raise)
                 continue
             try:
-                read = read_file(
-                    self._parser(), origin,
-                    by_page=self.granularity == "page", furniture=self.furniture, stopped=stop.is_set,
-                )  # fmt: skip
+                read = reading()
             except (SourceError, PageError) as e:
                 self._problem(origin.path, e, must_raise=must_raise)
                 continue
@@ -234,6 +235,11 @@ class PaddleOCRVLReader(BasePydanticReader):
                 self._list(SourceProblem(origin.path, "no_text", f"There is no text in {origin.path}.", ""))
             else:
                 yield from (_document(read, sheet, extra_info) for sheet in read.sheets)
+
+    def _read(self, origin: Origin, stopped: Callable[[], bool]) -> ReadFile | None:
+        return read_file(
+            self._parser(), origin, by_page=self.granularity == "page", furniture=self.furniture, stopped=stopped
+        )
 
     # ------------------------------------------------------------------------------------------------------ problems
 
@@ -296,7 +302,7 @@ class PaddleOCRVLReader(BasePydanticReader):
             model=self.served_model,
             key=self.key,
             layout=self.layout,
-            options=VLOptions(version=self.version),
+            options=VLOptions(version=self.version or "", text_layer=self.text_layer),
             password=self.password,
             workers=self.workers,
         )

@@ -28,6 +28,7 @@ from paperlode.ingest.errors import (
     StorageFull,
 )
 from paperlode.ingest.feed import Done, Failed, Feed, Opened, Page, ends_run, internal_error, storage_full
+from paperlode.ingest.readers import Readers
 from paperlode.ingest.report import IngestedDocument, Meter, PageProblem, Progress, RunReport, SourceProblem
 from paperlode.ingest.stopwatch import Stopwatch
 
@@ -261,15 +262,16 @@ class _Run:
         """Take the document just opened; False if it failed."""
         digest, path = opened.source.digest, delivery.path
         problems = len(self.report.page_problems)
+        readers = Readers()
         try:
             self.sink.begin(digest)
-            chunks = self._stage(delivery, opened)
+            chunks = self._stage(delivery, opened, readers)
             failed = self.report.page_problems[problems:]
             if len(failed) == opened.page_count:
                 raise _DocumentError(_hopeless(path, failed))
             with _uninterrupted(), self.watch.stage("index"), self._moving(path, digest):
                 self.sink.commit(digest)
-                self.ledger.finish(opened.source, self.recipe, opened.stamp, chunks=chunks)
+                self.ledger.finish(opened.source, self.recipe, opened.stamp, chunks=chunks, read_by=readers.counts)
         except _DocumentError as exc:
             self.sink.discard(digest)
             self._failed(path, exc.error, digest)
@@ -280,24 +282,24 @@ class _Run:
                 self.ledger.leave(digest)
             raise
         log.info("%s: %d pages (%d failed), %d chunks", path, opened.page_count, len(failed), chunks)
-        self.report.chunks += chunks
-        self.report.ingested.append(IngestedDocument(path, digest, opened.page_count, len(failed), chunks))
+        self.report.add(IngestedDocument(path, digest, opened.page_count, len(failed), chunks, readers.counts))
         return True
 
-    def _stage(self, delivery: Delivery, opened: Opened) -> int:
-        pages = self.watch.iterate("parse wait", self._pages(delivery))
+    def _stage(self, delivery: Delivery, opened: Opened, readers: Readers) -> int:
+        pages = self.watch.iterate("parse wait", self._pages(delivery, readers))
         blocks = self.watch.iterate("assemble", assemble(pages))
         chunks = self.watch.iterate("chunk", self.chunker(blocks, source=opened.source))
         total = 0
         while batch := _next_batch(chunks, delivery.path):
             total += len(batch)
             with self.watch.stage("index"):
-                self.sink.add(batch)
+                self.sink.add([readers.mark(c) for c in batch])
         return total
 
-    def _pages(self, delivery: Delivery) -> Iterator[ParsedPage]:
+    def _pages(self, delivery: Delivery, readers: Readers) -> Iterator[ParsedPage]:
         while isinstance(event := delivery.events.get(), Page):
             page = event.parsed
+            readers.note(page)
             if event.kept:
                 self.report.pages_kept += 1
             else:

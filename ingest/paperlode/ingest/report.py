@@ -10,7 +10,7 @@ from paperlode.ingest.errors import SourceError
 from paperlode.ingest.sources import discover
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from paperlode.ingest.document import Source
@@ -47,13 +47,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class IngestedDocument:
-    """A document that became searchable in this run."""
+    """A document that became searchable in this run; ``read_by`` as in ``RunReport``."""
 
     path: str
     digest: str
     pages: int
     failed_pages: int
     chunks: int
+    read_by: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class RunReport:
         pages_parsed: in this run; pages_kept: taken over from an earlier one.
         page_problems: pages that could not be parsed, of ingested documents and of failed ones.
         chunks: made searchable.
+        read_by: pages of ingested documents by what read them (``ParsedPage.parser``), without those that failed.
         seconds: wall seconds a stage of the indexing side (``parse wait``: waiting for pages); total: of the run.
         stopped: why the run ended before its end (a full disk); what was done until then is kept.
     """
@@ -97,9 +99,17 @@ class RunReport:
     pages_parsed: int = 0
     pages_kept: int = 0
     chunks: int = 0
+    read_by: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     total: float = 0.0
     stopped: StorageFull | None = None
+
+    def add(self, document: IngestedDocument) -> None:
+        """Note a document that became searchable."""
+        self.ingested.append(document)
+        self.chunks += document.chunks
+        for parser, pages in document.read_by.items():
+            self.read_by[parser] = self.read_by.get(parser, 0) + pages
 
 
 class Meter:

@@ -61,6 +61,8 @@ _NUMBER = re.compile(
     r"(?:%|[)\]x×]|bps?|bp|pts?|pp|million|billion|thousand|[mbk]|(?:百万|千|万|亿)?元?|[*†‡]|\([\da-z]{1,2}\)|[$€£¥])*",
     re.IGNORECASE,
 )
+_FORMULA = re.compile(r"\\\((.+)\\\)|\$([^$]+)\$", re.DOTALL)
+_COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)")
 _NOTHING = re.compile(r"(?:[-–—−.…*]+|n\.?\s?/?\s?[am]\.?|nm|nil|none|不适用|无|\(?\$?\s*[-–—]\s*\)?%?)", re.IGNORECASE)
 
 
@@ -190,6 +192,13 @@ def _kind(text: str) -> str:
     t = " ".join(text.split())
     if _YEAR.fullmatch(t):
         return "year"
-    if _NOTHING.fullmatch(t) or _NUMBER.fullmatch(t):
+    if _NOTHING.fullmatch(t) or _NUMBER.fullmatch(t) or _is_figure_in_latex(t):
         return "data"
     return "name"
+
+
+def _is_figure_in_latex(text: str) -> bool:
+    r"""Whether the whole cell is a formula without letters: ``\(99.93\pm0.02\)``, ``$\mathbf{4.1}$``, ``$10^{-3}$``."""
+    m = _FORMULA.fullmatch(text)
+    said = _COMMAND.sub(" ", m[1] or m[2]) if m else ""
+    return any(c.isdecimal() for c in said) and not any(c.isalpha() for c in said)

@@ -44,6 +44,7 @@ class Citation:
         page: 0-based.
         boxes: where it stands on that page, and on others if the table row or paragraph goes on there.
         quote: the words as they are printed.
+        read_by: what read the pages of its chunk (``Chunk.read_by``).
     """
 
     n: int
@@ -52,6 +53,7 @@ class Citation:
     page: int
     boxes: tuple[PageBox, ...]
     quote: str
+    read_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,15 @@ class QuotingAnswerer:
         if not picked:
             return Answer(NOTHING_CHINESE if cjk_share(question) > 0.5 else NOTHING)
         citations = tuple(
-            Citation(n, q.hit.document, self._name_of(q.hit.document), q.page, q.boxes, q.text)
+            Citation(
+                n,
+                q.hit.document,
+                self._name_of(q.hit.document),
+                q.page,
+                q.boxes,
+                q.text,
+                q.hit.chunk.read_by or (q.hit.chunk.parser,),
+            )
             for n, q in enumerate(picked, 1)
         )
         return Answer("\n".join(f"{q.reading} [{n}]" for n, q in enumerate(picked, 1)), citations)

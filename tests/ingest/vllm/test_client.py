@@ -151,13 +151,15 @@ def test_pressure_grows_over_the_wire():
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("fault", [Fault.BUSY, Fault.FAILED, Fault.CUT, Fault.ABORT, Fault.HANG, Fault.HANG_INSIDE])
+@pytest.mark.parametrize(
+    "fault", [Fault.BUSY, Fault.FAILED, Fault.CUT, Fault.ABORT, Fault.HANG, Fault.HANG_INSIDE, Fault.GARBAGE]
+)
 def test_passing_faults_are_retried(fault):
     """Each fault that can pass, passes: the text is whole, and a part that came before it is in no answer."""
 
     async def run():
         limits = Limits(silence=0.3, pause=0.01, patience=QUICK.patience)
-        n = 1 if fault in {Fault.HANG, Fault.HANG_INSIDE} else 3
+        n = 1 if fault in {Fault.HANG, Fault.HANG_INSIDE, Fault.GARBAGE} else 3
         async with StandIn(_said, fault=_first(n, fault)) as s, VLLMRecogniser(s.url, limits=limits) as r:
             got = await r.recognise(_crop(1))
             assert got.text == _expected(1)
@@ -172,7 +174,7 @@ def test_passing_faults_are_retried(fault):
         (Fault.FAILED, ServerFailed, 4),
         (Fault.CUT, ServerUnreachable, 4),
         (Fault.HANG, ServerTimeout, 2),
-        (Fault.GARBAGE, ServerIncompatible, 1),
+        (Fault.GARBAGE, ServerIncompatible, 2),
         (Fault.REFUSED, CropRefused, 1),
         (Fault.KEY, ServerKeyRefused, 1),
     ],

@@ -38,13 +38,15 @@ def stop(text: str, size: int = 3) -> int | None:
     return None
 
 
-def tokens_until_stop(text: str, before: int) -> int:
-    """Tokens fed beyond the first ``before`` characters until the watch stops; fails if it never does."""
+def tokens_until_stop(text: str, before: int, *, at_once: int = 4) -> int:
+    """Tokens fed beyond the first ``before`` characters, so many in an event, until the watch stops; fails if it never does."""
     watch, fed, beyond = LoopWatch(), 0, 0
-    for token in TOKEN.findall(text):
-        fed += len(token)
-        beyond += fed > before
-        if watch.feed(token) is not None:
+    tokens = TOKEN.findall(text)
+    for i in range(0, len(tokens), at_once):
+        for token in tokens[i : i + at_once]:
+            fed += len(token)
+            beyond += fed > before
+        if watch.feed("".join(tokens[i : i + at_once])) is not None:
             return beyond
     pytest.fail("never stopped")
 
@@ -57,10 +59,10 @@ def tokens_until_stop(text: str, before: int) -> int:
 @example("<fcel>Net<fcel>0<fcel>0<nl>", "")
 @example("abcdefgh " * 30 + "x", "y")
 def test_a_loop_is_stopped_64_tokens_after_the_third_copy(unit: str, prefix: str):
-    """Units of one token to several hundred characters, after any text."""
+    """Units of one token to several hundred characters, after any text, with 1 or 4 tokens in an event of the stream."""
     assume(re.search(r"\w", re.sub(r"<\|?\w+\|?>", "", unit)))  # blanks and empty cells have bounds of their own
     text = prefix + unit * (3 + 200 // len(unit) + 200)
-    assert tokens_until_stop(text, len(prefix + unit * 3)) <= 64
+    assert all(tokens_until_stop(text, len(prefix + unit * 3), at_once=n) <= 64 for n in (1, 4))
 
 
 @pytest.mark.parametrize("size", [1, 2, 11, 300, LONGEST_UNIT])

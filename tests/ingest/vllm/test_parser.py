@@ -11,6 +11,7 @@ import pymupdf
 import pytest
 
 from paperlode.ingest.document import Box, Kind, Layer
+from paperlode.ingest.errors import ServerKeyRefused, ServerUnreachable
 from paperlode.ingest.parsing.layout import Region
 from paperlode.ingest.parsing.paddleocr_vl import PaddleOCRVLParser, VLOptions
 from paperlode.ingest.sources import open_source
@@ -112,7 +113,6 @@ def parser_for(url: str, *, fails_at: int | None = None, fallback: bool = False)
         lambda: KnownLayout(fails_at),
         options=VLOptions(cpu_fallback=fallback),
         workers=1,
-        pages_at_once=4,
     )
 
 
@@ -216,19 +216,16 @@ def test_a_page_whose_layout_fails_is_a_failed_page(tmp_path: Path) -> None:
     assert sum(texts(p) == WHOLE for p in pages) == 2
 
 
-def test_without_a_server_pages_fail(tmp_path: Path) -> None:
-    """Nothing listens: the page says so, to be read again; it is not read on the CPU in silence."""
-    (page,) = parsed(parser_for("http://127.0.0.1:9", fallback=True), pages_file(tmp_path / "a.pdf", 1))
-    assert page.failure is not None
-    assert page.failure.code == "server_unreachable"
+def test_without_a_server_the_run_ends(tmp_path: Path) -> None:
+    """Nothing listens: the reader says so once; no page is called failed, and none is read on the CPU in silence."""
+    with pytest.raises(ServerUnreachable, match="cannot be reached"):
+        parsed(parser_for("http://127.0.0.1:9", fallback=True), pages_file(tmp_path / "a.pdf", 40))
 
 
-def test_a_wrong_key_fails_pages(tmp_path: Path) -> None:
+def test_a_wrong_key_ends_the_run(tmp_path: Path) -> None:
     """With the server's own reason."""
-    with serving(key="right") as (server, _):
-        (page,) = parsed(parser_for(server.url, fallback=True), pages_file(tmp_path / "a.pdf", 1))
-    assert page.failure is not None
-    assert page.failure.code == "server_key_refused"
+    with serving(key="right") as (server, _), pytest.raises(ServerKeyRefused):
+        parsed(parser_for(server.url, fallback=True), pages_file(tmp_path / "a.pdf", 1))
 
 
 @pytest.mark.slow

@@ -176,6 +176,42 @@ def test_a_stream_becomes_a_recognition():
     assert r.lowest_logprob == -3.0
 
 
+def _event(*tokens, reason=None, text=None):
+    """A piece of several (token, log-probability), as vLLM 0.32 sends them with --stream-interval."""
+    content = [{"token": t, "logprob": p} for t, p in tokens]
+    delta = {"content": "".join(t for t, _ in tokens) if text is None else text}
+    choice = {"index": 0, "delta": delta, "logprobs": {"content": content}, "finish_reason": reason}
+    return b"data: " + json.dumps({"model": "m", "choices": [choice]}).encode()
+
+
+def test_many_tokens_an_event():
+    """The end mark shares its event with the last words: every token is counted, and its value is none of the text's."""
+    reply = Reply(where="x", max_tokens=100)
+    brought = [
+        reply.feed(_event(("x", -1.0))),
+        reply.feed(
+            _event(
+                (" 5", -1.0), (", JSON", -3.0), (" encod", -3.0), ("</s>", -9.0), reason="stop", text=" 5, JSON encod"
+            )
+        ),
+    ]
+    r = reply.recognition()
+    assert brought == [1, 4]
+    assert (r.text, r.end, r.tokens) == ("x 5, JSON encod", End.STOP, 5)
+    assert (r.mean_logprob, r.lowest_logprob) == (-2.0, -3.0)
+    reply = Reply(where="x", max_tokens=100)
+    reply.feed(_event(("a", -1.0), ("b", -5.0), reason="length"))
+    assert reply.recognition().lowest_logprob == -5.0
+
+
+def test_a_loop_that_begins_inside_an_event():
+    """Of an event that holds the loop's beginning, the tokens in front of it count, and no others."""
+    reply = Reply(where="x", max_tokens=100, loop_at=lambda _: 2)
+    reply.feed(_event(("ab", -1.0), ("cd", -0.01), ("cd", -0.01)))
+    r = reply.recognition()
+    assert (r.text, r.end, r.mean_logprob) == ("ab", End.LOOP, -1.0)
+
+
 def test_length_and_missing_logprobs():
     r = _reply(_piece("a"), _piece("b", reason="length")).recognition()
     assert (r.text, r.end, r.tokens, r.mean_logprob, r.lowest_logprob) == ("ab", End.LENGTH, 2, None, None)

@@ -24,6 +24,7 @@ def health(gate: GateDep) -> Health:
         documents=counts.documents,
         pages=counts.pages,
         failed_pages=counts.failed_pages,
+        read_by=dict(counts.read_by),
         chunks=counts.chunks,
         pending=status.pending,
     )

@@ -24,6 +24,11 @@ class Parser(Protocol):
         """Name, version and result-changing options, for example ``local-1``."""
         ...
 
+    @property
+    def documents_at_once(self) -> int:
+        """Documents worth parsing side by side: short ones alone would not keep it busy."""
+        ...
+
     def page_count(self, source: Source) -> int:
         """Number of pages. Raises SourceEncrypted, SourceCorrupt or SourceEmpty."""
         ...

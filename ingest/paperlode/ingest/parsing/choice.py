@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from paperlode.ingest.parsing.lines import PrintedLine
 
-__all__ = ["Features", "features", "needs_layout"]
+__all__ = ["MATH_FONT", "Features", "features", "needs_layout"]
 
-_MATH_FONT = re.compile(r"CM(?:MI|SY|EX)|Math|MTMI|MTSY|STIX.*Math|MSBM|Symbol", re.IGNORECASE)
+MATH_FONT = re.compile(r"CM(?:MI|SY|EX)|Math|MTMI|MTSY|STIX.*Math|MSBM|Symbol", re.IGNORECASE)
 _LEADER = re.compile(r"^[.\s·…_]+$")
 _PROSE_CHARS = 50
 
@@ -62,7 +62,7 @@ def features(lines: Sequence[PrintedLine]) -> Features:
         split_rows=len(split),
         aligned=aligned,
         columns=sum(sum(len(p.text) >= _PROSE_CHARS // 2 for p in r) >= 2 for r in split),
-        math=sum(bool(_MATH_FONT.search(ln.font)) for ln in lines if len(ln.text) > 1),
+        math=sum(bool(MATH_FONT.search(ln.font)) for ln in lines if len(ln.text) > 1),
         upright=sum(ln.horizontal for ln in lines) / len(lines) if lines else 1.0,
     )
 

@@ -7,17 +7,12 @@ loops; the picture cut in two between its rows, each half read alone; the CPU's 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from paperlode.ingest.errors import (
-    ServerError,
-    ServerIncompatible,
-    ServerKeyRefused,
-    ServerModelUnknown,
-    ServerUnreachable,
-)
-from paperlode.ingest.parsing.crops import BLANK, crop_of, ink, row_bands
+from paperlode.ingest.errors import ServerError
+from paperlode.ingest.parsing.crops import BLANK, crop_of, decode, row_bands, strokes
+from paperlode.ingest.parsing.print_lines import bands_of
 from paperlode.ingest.vllm.loops import cut_repeats
 from paperlode.ingest.vllm.values import End, Task
 
@@ -27,8 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from paperlode.ingest.document import Box
     from paperlode.ingest.parsing.crops import Budget
-    from paperlode.ingest.vllm.values import Recogniser, Recognition
+    from paperlode.ingest.vllm.values import Crop, Recogniser, Recognition
 
     Picture = NDArray[np.uint8]
 
@@ -39,8 +35,8 @@ RETRY_TEMPERATURE = 0.2
 PIXELS_A_CHARACTER = 40.0
 """No print is denser: 4 point type at 200 dpi takes about 60 pixels a character, dense tables as OTSL less."""
 SPARE_CHARACTERS = 80
-_NO_SERVER = (ServerUnreachable, ServerKeyRefused, ServerModelUnknown, ServerIncompatible)
-"""Errors of the whole server, after the client's own patience: they fail the page, which a later run may read again."""
+_FINER = 1.5
+"""A picture with that many times the pixels that are sent of it is kept until its answer is sound: its halves show more."""
 UNSURE = math.log(0.2)
 """A token less likely than this makes its block one to look at."""
 
@@ -64,12 +60,14 @@ class Answer:
             ``output_loop``, ``output_truncated``, ``output_empty``, ``output_too_long``, ``unsure_token``, or the code of the
             server's error.
         plain: whether the texts are plain characters from the CPU, and not the task's own form (OTSL, LaTeX).
+        bands: where the picture of a text has lines of print, in shares of its width and height; see ``print_lines``.
     """
 
     texts: tuple[str, ...]
     confidence: float | None = None
     flags: tuple[str, ...] = ()
     plain: bool = False
+    bands: tuple[Box, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +77,45 @@ class Problem:
     flag: str
 
 
-def problem_of(recognition: Recognition, piece: Picture) -> Problem | None:
-    """What is wrong with an output for a picture that has ink on it; None when nothing is."""
+def problem_of(recognition: Recognition, pixels: int) -> Problem | None:
+    """What is wrong with an output for a picture of so many pixels that has ink on it; None when nothing is."""
     if recognition.end is End.LOOP:
         return Problem("output_loop")
     if recognition.end is End.LENGTH:
         return Problem("output_truncated")
     if not recognition.text.strip():
         return Problem("output_empty")
-    if len(recognition.text) > SPARE_CHARACTERS + piece.shape[0] * piece.shape[1] / PIXELS_A_CHARACTER:
+    if len(recognition.text) > SPARE_CHARACTERS + pixels / PIXELS_A_CHARACTER:
         return Problem("output_too_long")
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A picture as it is sent, and what is needed should that not do.
+
+    Thousands of them may wait for their answers: what is kept are the encoded bytes, a tenth of the pixels.
+    """
+
+    crop: Crop
+    pixels: int
+    finer: Picture | None
+    bands: tuple[Box, ...] = ()
+
+    @classmethod
+    def of(cls, piece: Picture, task: Task, budget: Budget, media_type: str, name: str) -> _Shown | None:
+        """None for a picture without ink."""
+        dark = strokes(piece)
+        if dark.mean() < BLANK:
+            return None
+        bands = bands_of(dark) if task is Task.OCR else ()
+        crop = crop_of(piece, task, budget=budget, media_type=media_type, name=name)
+        pixels = piece.shape[0] * piece.shape[1]
+        return cls(crop, pixels, piece.copy() if pixels > _FINER * crop.width * crop.height else None, bands)
+
+    def picture(self) -> Picture:
+        """The picture itself where it is finer than what was sent, else that."""
+        return self.finer if self.finer is not None else decode(self.crop.image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,68 +154,69 @@ class Judge:
         self._max_tokens = max_tokens
 
     async def read(self, piece: Picture, task: Task, *, name: str) -> Answer:
-        """The answer for one picture (h, w, 3).
+        """The answer for one picture (h, w, 3), which is let go of once it is encoded.
 
         Raises:
-            ServerUnreachable, ServerKeyRefused, ServerModelUnknown, ServerIncompatible: there is no server to ask.
+            ServerError: no server can be used at all (``everywhere``).
         """
-        if not await self._in_thread(_inked, piece):
+        shown = await self._show(piece, task, name)
+        del piece
+        if shown is None:
             return Answer((), flags=("blank",))
-        first = await self._try(piece, task, name)
+        first = await self._try(shown)
         if not first.flag:
-            return _sound((first,))
+            return replace(_sound((first,)), bands=shown.bands)
         tries = [first]
         if first.recognition is not None:
-            again = await self._try(piece, task, name, temperature=RETRY_TEMPERATURE)
+            again = await self._try(shown, temperature=RETRY_TEMPERATURE)
             if not again.flag:
-                return _sound((again,), "read_again")
+                return replace(_sound((again,), "read_again"), bands=shown.bands)
             tries.append(again)
-        if halves := await self._in_halves(piece, task, name, first):
+        if halves := await self._in_halves(shown, task, name, first):
             return _sound(halves, "read_in_parts")
         if self._on_cpu is not None:
-            text, confidence = await self._on_cpu(piece, name)
+            text, confidence = await self._on_cpu(await self._in_thread(shown.picture), name)  # type: ignore[arg-type]
             if text.strip():
-                return Answer((text,), confidence, (first.flag, "read_on_cpu"), plain=True)
+                return Answer((text,), confidence, (first.flag, "read_on_cpu"), plain=True, bands=shown.bands)
         return _as_it_came(tries, task)
 
-    async def _try(self, piece: Picture, task: Task, name: str, *, temperature: float = 0.0) -> _Try:
-        crop = await self._in_thread(_crop, piece, task, self._budget(task), self._media_type, name)
+    def _show(self, piece: Picture, task: Task, name: str) -> Awaitable[_Shown | None]:
+        return self._in_thread(_Shown.of, piece, task, self._budget(task), self._media_type, name)  # type: ignore[return-value]
+
+    async def _try(self, shown: _Shown, *, temperature: float = 0.0) -> _Try:
         try:
             recognition = await self._recogniser.recognise(
-                crop,  # type: ignore[arg-type]
-                temperature=temperature,
-                max_tokens=self._max_tokens,
+                shown.crop, temperature=temperature, max_tokens=self._max_tokens
             )
-        except _NO_SERVER:
-            raise  # nothing is wrong with this picture: read on the CPU, a mistyped key would pass in silence
         except ServerError as e:
+            if (
+                e.everywhere
+            ):  # nothing is wrong with this picture: read on the CPU, a mistyped key would pass in silence
+                raise
             return _Try(None, e.code)
-        problem = problem_of(recognition, piece)
+        problem = problem_of(recognition, shown.pixels)
         return _Try(recognition, problem.flag if problem else "")
 
-    async def _in_halves(self, piece: Picture, task: Task, name: str, first: _Try) -> tuple[_Try, ...]:
-        """Both halves, if the picture can be cut between rows and both are read soundly; else nothing."""
+    async def _in_halves(self, shown: _Shown, task: Task, name: str, first: _Try) -> tuple[_Try, ...]:
+        """Both halves, if the picture can be cut between rows and both are read soundly; else nothing.
+
+        A half without ink has nothing to be read.
+        """
         splits = first.flag in {"output_loop", "output_truncated", "output_too_long", "crop_refused", "crop_too_long"}
         if not splits or task not in {Task.OCR, Task.TABLE}:
             return ()
+        piece: Picture = await self._in_thread(shown.picture)  # type: ignore[assignment]
         bands: list[tuple[int, int]] = await self._in_thread(row_bands, piece, 2)  # type: ignore[assignment]
         if len(bands) < 2:
             return ()
+        halves = [await self._show(piece[a:b], task, f"{name}, part {k}") for k, (a, b) in enumerate(bands, 1)]
         read: list[_Try] = []
-        for k, (top, bottom) in enumerate(bands, 1):
-            half = await self._try(piece[top:bottom], task, f"{name}, part {k}")
-            if half.flag:
-                return ()
-            read.append(half)
+        for half in halves:
+            if half is not None:
+                read.append(await self._try(half))
+                if read[-1].flag:
+                    return ()
         return tuple(read)
-
-
-def _inked(piece: Picture) -> bool:
-    return ink(piece) >= BLANK
-
-
-def _crop(piece: Picture, task: Task, budget: Budget, media_type: str, name: str) -> object:
-    return crop_of(piece, task, budget=budget, media_type=media_type, name=name)
 
 
 def _sound(tries: tuple[_Try, ...], *flags: str) -> Answer:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from paperlode.ingest.document import PageFailure, ParsedPage
 from paperlode.ingest.errors import PageError, PageOutOfMemory, PageUnreadable, SourceError
 from paperlode.ingest.pages import PageRef, count_pages, open_pdf, read_picture
+from paperlode.ingest.parsing.turning import lying, remove_rotation, turned_page
 from paperlode.ingest.workers import WorkerLimits, WorkerPool, is_memory_error, tidy
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class LocalParser:
     def fingerprint(self) -> str:
         """``local-1``, and the route where it is forced."""
         return VERSION if self.options.route == "auto" else f"{VERSION}-{self.options.route}"
+
+    @property
+    def documents_at_once(self) -> int:
+        """Two keep the workers busy; where there are more workers, four."""
+        return max(2, min(4, self.pool.workers))
 
     def _ref(self, source: Source, page: int) -> PageRef:
         return PageRef(source.uri, page, pdf=source.media_type == "application/pdf", password=self._password)
@@ -134,7 +140,7 @@ def _parse_pdf(ref: PageRef, options: LocalOptions) -> ParsedPage:
 
     doc = open_pdf(ref.path, ref.password)
     page = doc[ref.page]
-    _remove_rotation(page)
+    remove_rotation(page)
     width, height = float(page.rect.width), float(page.rect.height)
     flags = (
         pymupdf.TEXT_PRESERVE_LIGATURES
@@ -167,53 +173,15 @@ def _read_digital(
 
     lines = [ln for ln in lines_of(blocks) if ln.text]
     seen = features(lines)
-    turn = _lying(blocks)
+    turn = lying(blocks)
     if turn == 180 or (turn and seen.upright < 0.5):
         width, height = float(page.rect.width), float(page.rect.height)
-        upright = _turned(page, turn)
+        upright = turned_page(page, turn)
         back = Affine.quarter_turn(turn, width, height).inverse()
         return "layout", map_blocks(read_layout(upright, index), back.box, width, height), turn
     if options.route == "layout" or (options.route == "auto" and needs_layout(seen)):
         return "layout", read_layout(page, index), 0
     return "plain", read_plain(lines, index, float(page.rect.height)), 0
-
-
-def _lying(blocks: list[dict[str, Any]]) -> int:
-    """Clockwise degrees that bring most of the page's lines upright; 0 when most of them are."""
-    votes: dict[int, int] = {}
-    for b in blocks:
-        for line in b.get("lines", ()):
-            x, y = line["dir"]
-            # (1, 0) is upright, (0, -1) reads upwards, (0, 1) downwards, (-1, 0) is upside down; y runs down
-            turn = 0 if x > 0.9 else 90 if y < -0.9 else 270 if y > 0.9 else 180 if x < -0.9 else 0
-            votes[turn] = votes.get(turn, 0) + sum(len(s["text"]) for s in line["spans"])
-    return max(votes, key=lambda t: votes[t], default=0)
-
-
-def _turned(page: pymupdf.Page, degrees: int) -> pymupdf.Page:
-    """A copy of the page in a document of its own, turned clockwise, its rotation made part of the content."""
-    import pymupdf
-
-    copy = pymupdf.open()
-    number = int(page.number or 0)
-    copy.insert_pdf(page.parent, from_page=number, to_page=number)
-    turned = copy[0]
-    turned.set_rotation((turned.rotation + degrees) % 360)
-    _remove_rotation(turned)
-    return turned
-
-
-def _remove_rotation(page: pymupdf.Page) -> None:
-    """Makes the page's rotation part of its content; size and content stay as displayed.
-
-    ``Page.remove_rotation`` alone loses the crop box and with it the place of everything on a cropped page.
-    """
-    import pymupdf
-
-    if page.rotation:
-        media, crop = page.mediabox, page.cropbox  # the crop box is given with y down from the media box's top
-        page.set_mediabox(pymupdf.Rect(crop.x0, media.y1 - crop.y1, crop.x1, media.y1 - crop.y0) & media)
-        page.remove_rotation()
 
 
 def _parse_scan(ref: PageRef) -> ParsedPage:

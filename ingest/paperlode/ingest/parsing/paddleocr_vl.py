@@ -9,31 +9,42 @@ failed page; neither costs its neighbours.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import queue
 import threading
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import PageFailure, ParsedPage
 from paperlode.ingest.errors import InvalidRequest, PageError, PageUnreadable, ServerError
 from paperlode.ingest.pages import PageRef, count_pages
 from paperlode.ingest.parsing.crops import BUDGETS
+from paperlode.ingest.parsing.read_ahead import PageOnItsWay, ReadAhead, Stretch
 from paperlode.ingest.parsing.vl_pages import PageReader, VLOptions
+from paperlode.ingest.vllm.served import NEWEST, served_version
 from paperlode.ingest.workers import WorkerLimits, WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     import numpy as np
     from numpy.typing import NDArray
 
     from paperlode.ingest.document import Source
     from paperlode.ingest.parsing.layout import LayoutModel, Region
-    from paperlode.ingest.vllm.values import Recogniser
+    from paperlode.ingest.vllm.values import Crop, Recogniser, Recognition
 
 __all__ = ["PaddleOCRVLParser", "VLOptions"]
 
-_BUILD = 1
+_PLACE: ContextVar[PageOnItsWay] = ContextVar("page")
+"""Of the page that a task reads."""
+DOCUMENTS_AT_ONCE = 64
+"""Enough for a folder of one-page scans to fill a GPU: 64 pages hold about a thousand crops."""
+_BUILD = 2
 """Raised when the same outputs become other blocks."""
 
 
@@ -47,7 +58,6 @@ class PaddleOCRVLParser:
         options: what changes the result.
         password: tried on every encrypted document.
         workers: processes that render pages.
-        pages_at_once: pages being read; each holds its picture (12 MB for A4 at 200 dpi).
         limits: time and memory of rendering one page.
     """
 
@@ -60,20 +70,21 @@ class PaddleOCRVLParser:
         options: VLOptions | None = None,
         password: str | None = None,
         workers: int | None = None,
-        pages_at_once: int = 8,
         limits: WorkerLimits | None = None,
     ) -> None:
-        self.options = options or VLOptions()
+        options = options or VLOptions()
+        self.options = options if options.version else replace(options, version=NEWEST)
         self.pool = WorkerPool(workers, limits)
         self._layout_name = layout_name
         self._password = password
-        self._ahead = pages_at_once
+        self._preparing = 2 * self.pool.workers + 2  # pages being rendered or laid out, each 12 MB for A4 at 200 dpi
+        self._ahead: ReadAhead | None = None
         self._make_recogniser, self._make_layout = recogniser, layout
         self._recogniser: Recogniser | None = None
         self._reader: PageReader | None = None
         self._model: LayoutModel | None = None
         self._layout_thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
-        self._threads = ThreadPoolExecutor(pages_at_once, thread_name_prefix="pages")
+        self._threads = ThreadPoolExecutor(2 * self._preparing, thread_name_prefix="pages")
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
@@ -91,6 +102,7 @@ class PaddleOCRVLParser:
         password: str | None = None,
         workers: int | None = None,
         limits: WorkerLimits | None = None,
+        notice: Callable[[str], None] | None = None,
     ) -> PaddleOCRVLParser:
         """With PP-DocLayout and PaddleOCR-VL on these replicas; what makes no sense is an error here, not on every page.
 
@@ -104,17 +116,19 @@ class PaddleOCRVLParser:
             password: tried on every encrypted document.
             workers: processes that render pages.
             limits: time and memory of rendering one page.
+            notice: told when the version is not given and the served model's name tells none; default the log.
 
         Raises:
             MissingExtra, ModelUnknown, ModelError: the layout model cannot be had.
-            InvalidRequest: an unknown version, or an address or key that makes no sense.
+            InvalidRequest: an unknown version, servers of different versions, or an address or key that makes no sense.
+            ServerError: the version is to be read from the model's name, and no server shows it.
         """
         from paperlode.ingest.parsing.layout import DEFAULT_LAYOUT, DocLayout
         from paperlode.ingest.vllm.client import VLLMRecogniser
         from paperlode.ingest.vllm.loops import LoopWatch
 
         options = options or VLOptions()
-        if options.version not in BUDGETS:
+        if options.version and options.version not in BUDGETS:
             raise InvalidRequest(
                 f"There is no PaddleOCR-VL {options.version!r}.", hint=f"Known versions: {', '.join(BUDGETS)}."
             )
@@ -122,7 +136,9 @@ class PaddleOCRVLParser:
         def recogniser() -> VLLMRecogniser:
             return VLLMRecogniser(servers, model=model, key=key, watch=lambda _: LoopWatch())
 
-        recogniser()
+        urls = recogniser().urls
+        if not options.version:
+            options = replace(options, version=served_version(urls, model=model, key=key, notice=notice))
         detector = DocLayout.load(layout or DEFAULT_LAYOUT, device=device)
         return cls(
             recogniser,
@@ -138,7 +154,13 @@ class PaddleOCRVLParser:
     def fingerprint(self) -> str:
         """Model version, layout model and what else changes the result."""
         o = self.options
-        return f"paddleocr-vl-{o.version}-{_BUILD}-{self._layout_name}-{o.dpi}-{o.media_type.removeprefix('image/')}"
+        made = f"paddleocr-vl-{o.version}-{_BUILD}-{self._layout_name}-{o.dpi}-{o.media_type.removeprefix('image/')}"
+        return made + o.ways
+
+    @property
+    def documents_at_once(self) -> int:
+        """``DOCUMENTS_AT_ONCE``."""
+        return DOCUMENTS_AT_ONCE
 
     def _ref(self, source: Source, page: int) -> PageRef:
         return PageRef(source.uri, page, pdf=source.media_type == "application/pdf", password=self._password)
@@ -148,22 +170,59 @@ class PaddleOCRVLParser:
         return self.pool.call(count_pages, self._ref(source, 0), what=source.uri)
 
     def parse(self, source: Source, pages: Sequence[int]) -> Iterator[ParsedPage]:
-        """The pages in the order asked for; a few are read ahead. See ``base.Parser``."""
-        flying: deque[Future[ParsedPage]] = deque()
-        todo = iter(pages)
+        """The pages in the order asked for, as many at a time as the servers take. See ``base.Parser``.
+
+        Raises:
+            SourceError: the file vanished or cannot be opened any more.
+            ServerError: no server can be used, after waiting for one.
+            ModelError, MissingExtra: the layout model cannot be had.
+        """
+        coming: queue.SimpleQueue[Future[ParsedPage] | None] = queue.SimpleQueue()
         loop = self._running()
+        ahead = asyncio.run_coroutine_threadsafe(self._stretch(), loop).result()
+        begun = asyncio.run_coroutine_threadsafe(self._begin(source, pages, ahead, coming), loop)
         try:
-            while True:
-                while len(flying) < self._ahead and (page := next(todo, None)) is not None:
-                    flying.append(asyncio.run_coroutine_threadsafe(self._page(self._ref(source, page)), loop))
-                if not flying:
-                    return
-                page_read = flying[0].result()
-                flying.popleft()
-                yield page_read
+            while (page := coming.get()) is not None:
+                read = page.result()
+                self._call(ahead.taken)
+                yield read
         finally:
-            for waiting in flying:
-                waiting.cancel()
+            begun.cancel()
+            while not coming.empty():
+                if (page := coming.get()) is not None:
+                    page.cancel()
+            self._call(ahead.end)
+
+    async def _stretch(self) -> Stretch:
+        if self._ahead is None:
+            self._recogniser = self._make_recogniser()
+            self._ahead = ReadAhead(self._recogniser, preparing=self._preparing)
+        return self._ahead.stretch()
+
+    async def _begin(
+        self, source: Source, pages: Sequence[int], ahead: Stretch, coming: queue.SimpleQueue[Future[ParsedPage] | None]
+    ) -> None:
+        """Begins one page after the other, each as soon as it may; ends with None."""
+        loop = asyncio.get_running_loop()
+        try:
+            for page in pages:
+                place = await ahead.begin()
+                reading = asyncio.run_coroutine_threadsafe(self._page(self._ref(source, page), place), loop)
+                reading.add_done_callback(partial(self._leave, place))
+                coming.put(reading)
+        finally:
+            coming.put(None)
+
+    def _leave(self, place: PageOnItsWay, _: Future[ParsedPage]) -> None:
+        """The page is read, failed, or was cancelled before it began."""
+        self._call(place.read)
+
+    def _call(self, function: Callable[[], None]) -> None:
+        """In the event loop, if it still runs."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(function)
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._starting:
@@ -173,17 +232,23 @@ class PaddleOCRVLParser:
                 self._loop_thread.start()
             return self._loop
 
-    async def _page(self, ref: PageRef) -> ParsedPage:
+    async def _page(self, ref: PageRef, place: PageOnItsWay) -> ParsedPage:
         """One page; every failure of it is a value.
 
         Raises:
             SourceError: the file vanished or cannot be opened any more.
+            ServerError: no server can be used.
             ModelError, MissingExtra: the layout model cannot be had.
         """
+        _PLACE.set(place)
         name = self.fingerprint
         try:
             return await self._page_reader().read(ref)
-        except (PageError, ServerError) as e:
+        except ServerError as e:
+            if e.everywhere:
+                raise
+            return ParsedPage(ref.page, 0.0, 0.0, name, failure=PageFailure(e.code, str(e)))
+        except PageError as e:
             return ParsedPage(ref.page, 0.0, 0.0, name, failure=PageFailure(e.code, str(e)))
         except (RuntimeError, ValueError, TypeError, IndexError) as e:  # of the layout model or a library, on one page
             error = PageUnreadable(f"{ref} cannot be parsed: {type(e).__name__}: {e}.")
@@ -196,10 +261,11 @@ class PaddleOCRVLParser:
 
     def _page_reader(self) -> PageReader:
         if self._reader is None:
-            self._recogniser = self._make_recogniser()
+            assert self._recogniser is not None
+            assert self._ahead is not None
             self._reader = PageReader(
-                self._recogniser,
-                self._in_layout_thread,
+                _Heard(self._recogniser, self._ahead.wake),
+                self._laid_out,
                 pool=self.pool,
                 in_thread=self._thread,
                 options=self.options,
@@ -207,8 +273,12 @@ class PaddleOCRVLParser:
             )
         return self._reader
 
-    def _in_layout_thread(self, picture: NDArray[np.uint8]) -> Awaitable[tuple[Region, ...]]:
-        return asyncio.get_running_loop().run_in_executor(self._layout_thread, self._detect, picture)
+    async def _laid_out(self, picture: NDArray[np.uint8]) -> tuple[Region, ...]:
+        found: tuple[Region, ...] = await asyncio.get_running_loop().run_in_executor(
+            self._layout_thread, self._detect, picture
+        )
+        _PLACE.get().prepared()
+        return found
 
     def _thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
         def call() -> Any:
@@ -236,4 +306,29 @@ class PaddleOCRVLParser:
         await asyncio.gather(*others, return_exceptions=True)
         if self._recogniser is not None:
             await self._recogniser.close()
-            self._recogniser = self._reader = None
+            self._recogniser = self._reader = self._ahead = None
+
+
+class _Heard:
+    """A recogniser that says when it is through with a crop: then it may want more."""
+
+    def __init__(self, recogniser: Recogniser, wake: Callable[[], None]) -> None:
+        self._recogniser = recogniser
+        self._wake = wake
+
+    @property
+    def in_line(self) -> int:
+        return self._recogniser.in_line
+
+    @property
+    def under_way(self) -> int:
+        return self._recogniser.under_way
+
+    async def recognise(self, crop: Crop, *, temperature: float = 0.0, max_tokens: int = 4096) -> Recognition:
+        try:
+            return await self._recogniser.recognise(crop, temperature=temperature, max_tokens=max_tokens)
+        finally:
+            self._wake()
+
+    async def close(self) -> None:
+        await self._recogniser.close()

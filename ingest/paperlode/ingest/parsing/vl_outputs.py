@@ -34,6 +34,10 @@ _SCALE = 1000
 """``<|LOC_n|>`` counts thousandths of the picture's sides (PaddleX, ``post_process_for_spotting``)."""
 
 _MARK = re.compile(r"\\[\\$]|\\[()\[\]]")  # an escaped backslash first: the bracket of \\[2pt] opens nothing
+_LINE_END = re.compile(
+    r"(?<!\\)\\n(?!(?:abla|atural|cong|e|earrow|eg|eq|ewcommand|ewline|exists|geq|gtr|i|leq|leftarrow|less|mid|obreak|"
+    r"oindent|olimits|onumber|ormalsize|ot|otag|otin|parallel|prec|rightarrow|sim|subseteq|succ|supseteq|u|vdash|warrow)(?![A-Za-z]))"
+)
 _CLOSED_BY = {r"\(": r"\)", r"\[": r"\]"}
 _DOLLAR = re.compile(r"\\.|(\$)", re.DOTALL)
 
@@ -75,9 +79,20 @@ def clean_seal(text: str) -> str:
 
 
 def clean_table(table: Table) -> Table:
-    """The table with the LaTeX in its cells and its caption as in ``clean_text``."""
-    cells = tuple(replace(c, text=clean_text(c.text)) for c in table.cells)
+    r"""The table with the LaTeX in its cells and its caption as in ``clean_text``, and lines in cells as lines.
+
+    The model writes a line end within a cell as the two characters ``\n`` (seen in recorded outputs of 1.6); a LaTeX command that
+    begins with them, as ``\nu``, stays.
+    """
+    cells = tuple(replace(c, text=clean_text(_lines(c.text))) for c in table.cells)
     return replace(table, cells=cells, caption=clean_text(table.caption))
+
+
+def _lines(text: str) -> str:
+    if r"\n" not in text:
+        return text
+    pieces = ((kind, said if kind else _LINE_END.sub("\n", said)) for kind, said in _parts(text))
+    return "".join(f"{kind}{said}{_CLOSED_BY[kind]}" if kind else said for kind, said in pieces)
 
 
 def _formula(kind: str, said: str) -> str:

@@ -7,33 +7,36 @@ regions read side by side. A region that cannot be read is a flagged block; what
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import ParsedPage
-from paperlode.ingest.errors import PageError
-from paperlode.ingest.pages import read_picture
-from paperlode.ingest.parsing.crops import budget_for, cut
+from paperlode.ingest.errors import InvalidRequest, PageError
+from paperlode.ingest.parsing.crops import budget_for
+from paperlode.ingest.parsing.geometry import Affine, map_blocks
 from paperlode.ingest.parsing.judge import Answer, Judge
-from paperlode.ingest.parsing.layout_labels import meaning_of
-from paperlode.ingest.parsing.layout_rules import apply_rules
-from paperlode.ingest.parsing.vl_blocks import region_block
-from paperlode.ingest.vllm.values import Task
+from paperlode.ingest.parsing.layout_losses import IN_CHART
+from paperlode.ingest.parsing.layout_rules import Reason
+from paperlode.ingest.parsing.vl_blocks import own_answer, page_blocks
+from paperlode.ingest.parsing.vl_plan import WHOLE, piece_of, plan_page
+from paperlode.ingest.parsing.vl_render import prepare_page
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from paperlode.ingest.pages import PageRef
     from paperlode.ingest.parsing.layout import Region
+    from paperlode.ingest.parsing.vl_plan import PagePlan, Part
+    from paperlode.ingest.parsing.vl_render import PreparedPage
     from paperlode.ingest.vllm.values import Recogniser
     from paperlode.ingest.workers import WorkerPool
 
 __all__ = ["PageReader", "VLOptions"]
-
-_BODY_LABELS = frozenset({"text", "abstract", "reference_content"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +44,36 @@ class VLOptions:
     """What changes the result, beside the models.
 
     Attributes:
-        version: of PaddleOCR-VL, for the pixel budgets and the tasks it knows: ``1.0``, ``1.5`` or ``1.6``.
+        version: of PaddleOCR-VL, for the pixel budgets and the tasks it knows: ``1.0``, ``1.5`` or ``1.6``; empty for the one
+            that the served model's name tells, and the newest where no server is asked.
         dpi: at which PDF pages are rendered.
         media_type: of the crops on the wire; JPEG takes a fifth of the time for colour scans.
         max_tokens: most output tokens of one region (PaddleX: 4096).
         cpu_fallback: read on the CPU what the server cannot.
+        upright: turn pages that lie on their side or head before they are laid out.
+        text_layer: ``keep`` takes the text of digital PDF pages from their own text layer, and asks only for tables, formulas,
+            charts, seals, text with formulas in it, and what the layer lacks; ``ignore`` asks for everything.
+
+    Raises:
+        InvalidRequest: another ``text_layer``.
     """
 
-    version: str = "1.6"
+    version: str = ""
     dpi: int = 200
     media_type: str = "image/png"
     max_tokens: int = 4096
     cpu_fallback: bool = True
+    upright: bool = True
+    text_layer: str = "ignore"
+
+    def __post_init__(self) -> None:
+        if self.text_layer not in {"ignore", "keep"}:
+            raise InvalidRequest(f"Text layers cannot be {self.text_layer!r}.", hint="Use ignore or keep.")
+
+    @property
+    def ways(self) -> str:
+        """What the fingerprint says of ``upright`` and ``text_layer``: nothing where they are as by default."""
+        return ("" if self.upright else "-as-it-lies") + ("-text-layer" if self.text_layer == "keep" else "")
 
 
 class PageReader:
@@ -100,37 +121,37 @@ class PageReader:
             ServerError: there is no server to ask.
             ModelError, MissingExtra: the layout model cannot be had.
         """
-        picture, width, height = await self._in_thread(
-            self._pool.call, _read_page, ref, self._options.dpi, what=str(ref)
-        )
-        found = await self._detect(picture)
-        ruled = apply_rules(found, width=picture.shape[1], height=picture.shape[0])
-        asked = [
-            asyncio.ensure_future(self._answer(picture, r, f"{ref}, region {n}")) for n, r in enumerate(ruled.kept, 1)
-        ]
+        begun = await self._begin(ref)
         try:
-            answers = await asyncio.gather(*asked)
+            answers = await asyncio.gather(*begun.asked)
         finally:
-            for task in asked:  # of a page that failed: what is still under way is of no use
+            for task in begun.asked:  # of a page that failed: what is still under way is of no use
                 task.cancel()
-        scale = width / picture.shape[1]
-        body = _body_size(list(zip(ruled.kept, answers, strict=True)), scale)
-        blocks = tuple(
-            region_block(r, a, page=ref.page, scale=scale, body=body) for r, a in zip(ruled.kept, answers, strict=True)
+        return _parsed(begun, answers, ref.page, self._fingerprint)
+
+    async def _begin(self, ref: PageRef) -> _Begun:
+        """Everything up to the asking; only what is asked holds the picture afterwards, until it is encoded."""
+        o = self._options
+        page: PreparedPage = await self._in_thread(
+            self._pool.call, partial(prepare_page, dpi=o.dpi, upright=o.upright, layer=o.text_layer == "keep"), ref,
+            what=str(ref),
+        )  # fmt: skip
+        found = await self._detect(page.picture)
+        plan: PagePlan = await self._in_thread(
+            plan_page, page.picture, found, version=o.version, layer=page.layer, scale=page.scale
         )
-        counted = {str(x.reason): sum(y.reason is x.reason for y in ruled.removed) for x in ruled.removed}
-        flags = tuple(f"layout_removed_{reason}_{n}" for reason, n in sorted(counted.items()))
-        return ParsedPage(ref.page, width, height, self._fingerprint, blocks, flags=flags)
+        asked = [
+            asyncio.ensure_future(self._answer(page.picture, part, f"{ref}, region {n}"))
+            for n, part in enumerate(plan.parts, 1)
+        ]
+        return _Begun(plan, asked, page.width, page.height, page.turn, page.scale)
 
-    async def _answer(self, picture: NDArray[np.uint8], region: Region, name: str) -> Answer:
-        task = self._task(region)
-        if task is None:
-            return Answer(())
-        return await self._judge.read(cut(picture, region), task, name=name)
-
-    def _task(self, region: Region) -> Task | None:
-        task = meaning_of(region.label).task
-        return Task.OCR if task is Task.SEAL and self._options.version == "1.0" else task
+    def _answer(self, picture: NDArray[np.uint8], part: Part, name: str) -> Coroutine[Any, Any, Answer]:
+        if part.own is not None:
+            return _at_once(own_answer(part.own))
+        if part.task is None:
+            return _at_once(Answer(()))
+        return self._judge.read(piece_of(picture, part), part.task, name=name)
 
     async def _on_cpu(self, piece: NDArray[np.uint8], name: str) -> tuple[str, float | None]:
         try:
@@ -140,19 +161,41 @@ class PageReader:
         return text, confidence
 
 
-def _body_size(read: list[tuple[Region, Answer]], scale: float) -> float:
-    """Height in points of the page's lines of running text, as a font size; 10 where there is none."""
-    sizes = sorted(
-        r.box.height * scale / (text.count("\n") + 1) / 1.35
-        for r, a in read
-        if r.label in _BODY_LABELS and (text := "\n".join(a.texts))
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A page whose regions are being read: the plan, the answers to come, and its measures (see ``PreparedPage``)."""
+
+    plan: PagePlan
+    asked: Sequence[asyncio.Future[Answer]]
+    width: float
+    height: float
+    turn: int
+    scale: float
+
+
+async def _at_once(answer: Answer) -> Answer:
+    return answer
+
+
+def _parsed(begun: _Begun, answers: Sequence[Answer], page: int, fingerprint: str) -> ParsedPage:
+    plan = begun.plan
+    blocks = page_blocks(plan.parts, answers, page=page, scale=begun.scale)
+    counted = Counter(str(x.reason) for x in plan.removed)
+    counted[Reason.CONTAINED] += sum(p.chart is not None for p in plan.parts) - sum(IN_CHART in b.flags for b in blocks)
+    flags = [*plan.flags, *(f"layout_removed_{reason}_{n}" for reason, n in sorted(counted.items()) if n)]
+    whole = next((a for p, a in zip(plan.parts, answers, strict=True) if WHOLE & set(p.flags)), None)
+    if whole is not None and not any(WHOLE & set(b.flags) and b.text for b in blocks):
+        flags += ["nothing_read", *whole.flags]
+    back = Affine.quarter_turn(begun.turn, begun.width, begun.height).inverse()
+    return ParsedPage(
+        page,
+        begun.width,
+        begun.height,
+        f"{fingerprint}/text-layer" if any(p.own is not None for p in plan.parts) else fingerprint,
+        map_blocks(blocks, back.box, begun.width, begun.height),
+        rotation=begun.turn,
+        flags=tuple(flags),
     )
-    return sizes[len(sizes) // 2] if sizes else 10.0
-
-
-def _read_page(ref: PageRef, dpi: int) -> tuple[NDArray[np.uint8], float, float]:
-    """Runs in a worker."""
-    return read_picture(ref, dpi=dpi)
 
 
 def _read_piece(piece: NDArray[np.uint8]) -> tuple[str, float | None]:

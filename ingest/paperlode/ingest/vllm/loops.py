@@ -32,7 +32,7 @@ EMPTY_ROWS = 60
 """Rows of empty cells under each other; a page holds about 50."""
 
 _COPIES = 3
-_TOKENS = 60  # after the third copy; 64 are the promise
+_TOKENS = 60  # after the third copy; with up to 4 in an event (as paperlode serves), 64 are the promise
 _STEP = 8
 """Characters between two looks, some two tokens: what a look costs is spread, and the answer comes that much later."""
 _ANCHOR = 12

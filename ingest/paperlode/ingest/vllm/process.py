@@ -23,7 +23,11 @@ __all__ = ["Process"]
 _TAIL_LINES = 400  # the engine's error stands 60 and more lines above the end: the API process adds its own traceback
 _LINE_BYTES = 2_000  # a line without end (a progress bar, say) is cut into such pieces
 _ACCESS = re.compile(r'^INFO:\s+\S+ - "[A-Z]+ /')  # uvicorn's line for each request: hundreds would hide the reason
-_FRAME = re.compile(r"^(\(.*?pid=\d+\) )?([A-Z]+ [\d-]+ [\d:]+ \[[^\]]*\] ?)?(\s|Traceback \(most recent|$)")
+_WHO = r"^(\(.*?pid=\d+\) )?"
+_FRAME = re.compile(_WHO + r"([A-Z]+ [\d-]+ [\d:]+ \[[^\]]*\]( |$))?(\s|Traceback \(most recent|$)")
+_QUIET = re.compile(_WHO + r"(INFO|DEBUG)\b")
+_LATEST = 3  # lines of any kind that end what is shown: what it was doing when it was killed
+_SHOWN_CHARACTERS = 300  # the engine dumps its whole configuration in one line
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -80,10 +84,20 @@ class Process:
         """The latest line of the log; empty before the first."""
         return self._tail[-1] if self._tail else ""
 
-    def tail(self, lines: int | None = None) -> str:
-        """The last lines of the log, without stack frames, requests, colours and secrets; all that are kept by default."""
-        told = [line for line in list(self._tail) if not _FRAME.match(line)]
-        return "\n".join(told if lines is None else told[-lines:])
+    def tail(self) -> str:
+        """The end of the log, as much as is kept, without stack frames, requests, colours and secrets."""
+        return "\n".join(self._told())
+
+    def gist(self, lines: int) -> str:
+        """The last warnings and errors and what else has no level, each once and cut, and the very last lines of any kind."""
+        told = self._told()
+        kept = {line: n for n, line in enumerate(told) if not _QUIET.match(line)}  # of equal ones the last
+        latest = range(max(0, len(told) - _LATEST), len(told))
+        shown = sorted({*latest, *sorted(kept.values())[-max(1, lines - _LATEST) :]})
+        return "\n".join(told[n][:_SHOWN_CHARACTERS] for n in shown)
+
+    def _told(self) -> list[str]:
+        return [line for line in list(self._tail) if not _FRAME.match(line)]
 
     def exit_code(self) -> int | None:
         """None while it runs; negative for the number of a signal."""
@@ -147,12 +161,14 @@ class Process:
 
     def _read(self) -> None:
         stream = self._stream()
+        inside = False  # of a long line, whose beginning tells enough
         with contextlib.suppress(OSError, ValueError):
             while raw := stream.readline(_LINE_BYTES):
+                rest, inside = inside and b"\r" not in raw, not raw.endswith(b"\n")
                 line = _ANSI.sub("", raw.decode("utf-8", "replace")).rstrip().rpartition("\r")[2]
                 for secret in self._secrets:
                     line = line.replace(secret, "***")
-                if line and not _ACCESS.match(line):
+                if line and not rest and not _ACCESS.match(line):
                     self._tail.append(line)
                 if line and self._on_line is not None:
                     self._on_line(line)

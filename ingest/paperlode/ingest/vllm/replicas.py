@@ -113,6 +113,11 @@ class Replicas:
         self._alone_since: float | None = None
         self._closed = False
 
+    @property
+    def in_line(self) -> int:
+        """Callers that wait for a place."""
+        return self._gate.waiting
+
     async def enter(self, *, avoid: Replica | None = None) -> Place:
         """A place at the least loaded replica, as soon as there is one.
 
@@ -225,7 +230,9 @@ class Replicas:
         """A new error: one that is raised twice would gather the traces of both."""
         errors = [r.error for r in self.all if r.error is not None]
         worst = next((e for e in errors if not may_help_again(e)), errors[0])
-        return type(worst)(worst.what, hint=worst.hint)
+        why = type(worst)(worst.what, hint=worst.hint)
+        why.everywhere = True
+        return why
 
     # ---------------------------------------------------------------------------------------------------------- end
 

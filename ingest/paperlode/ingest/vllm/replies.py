@@ -207,7 +207,7 @@ class Reply:
         self._max_tokens = max_tokens
         self._pieces: list[str] = []
         self._length = 0
-        self._logprobs: list[tuple[int, float]] = []  # where the token's piece begins, and its value
+        self._logprobs: list[tuple[int, float]] = []  # where the token begins, and its value
         self._received = 0  # tokens
         self._usage: int | None = None
         self._end: End | None = None
@@ -255,10 +255,15 @@ class Reply:
         text = delta.get("content") if isinstance(delta, dict) else None
         reason = choice.get("finish_reason")
         text = text if isinstance(text, str) else ""
-        logprobs = list(_logprobs(choice))
-        count = max(len(logprobs), 1 if text else 0)
-        if text or reason is None:  # the closing piece without text is the end mark, no token of the text
-            self._logprobs += [(self._length, p) for p in logprobs if p is not None]
+        tokens = list(_tokens(choice))
+        count = max(len(tokens), 1 if text else 0)
+        if reason is not None and tokens and not (text and text.endswith(tokens[-1][0])):
+            tokens.pop()  # the end mark, which is no token of the text
+        at = self._length
+        for token, p in tokens:
+            if p is not None:
+                self._logprobs.append((at, p))
+            at += len(token)
         self._received += count
         if self._received > 2 * self._max_tokens + 16:
             raise ServerIncompatible(
@@ -326,11 +331,11 @@ def _code(error: Any) -> int:
     return code if isinstance(code, int) and 400 <= code < 600 else 500
 
 
-def _logprobs(choice: dict[str, Any]) -> Iterator[float | None]:
-    """One value for each token of the piece; None for one that makes no sense."""
+def _tokens(choice: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
+    """Each token of the piece with its log-probability; None for one that makes no sense."""
     outer = choice.get("logprobs")
     content = outer.get("content") if isinstance(outer, dict) else None
     for token in content if isinstance(content, list) else ():
-        p = token.get("logprob") if isinstance(token, dict) else None
+        named, p = (token.get("token"), token.get("logprob")) if isinstance(token, dict) else (None, None)
         sound = isinstance(p, int | float) and not isinstance(p, bool) and -1e6 <= p <= 1e-3
-        yield min(0.0, float(p)) if sound and p is not None else None
+        yield named if isinstance(named, str) else "", min(0.0, float(p)) if sound and p is not None else None

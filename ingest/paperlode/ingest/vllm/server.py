@@ -274,8 +274,8 @@ class VllmServer:
 
 
 def _log(process: Process) -> str:
-    tail = process.tail(_SHOWN_LINES)
-    return f"The end of its log, without stack frames:\n{tail}\n" if tail else "It wrote no log."
+    gist = process.gist(_SHOWN_LINES)
+    return f"From the end of its log, without stack frames:\n{gist}\n" if gist else "It wrote no log."
 
 
 _HINTS = (

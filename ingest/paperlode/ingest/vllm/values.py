@@ -81,6 +81,16 @@ class Recognition:
 class Recogniser(Protocol):
     """Reads crops. Safe to call many times at once from one event loop; it decides itself how many go out at a time."""
 
+    @property
+    def in_line(self) -> int:
+        """Crops that wait for their turn: while there are none, it could use more."""
+        ...
+
+    @property
+    def under_way(self) -> int:
+        """Crops at the servers now."""
+        ...
+
     async def recognise(self, crop: Crop, *, temperature: float = 0.0, max_tokens: int = 4096) -> Recognition:
         """The model's output for the crop.
 

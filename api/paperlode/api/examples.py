@@ -1,0 +1,53 @@
+"""Examples of what the query API takes and gives, for its OpenAPI document."""
+
+from pydantic import JsonValue
+
+__all__ = ["ASKED", "CITATION", "DOCUMENT", "FAILED", "HIT", "READ_BY", "REGION"]
+
+DIGEST = "8f4b1c9e6a2d7035b1e8c4f60d93a7528f4b1c9e6a2d7035b1e8c4f60d93a752"
+CHUNK = "3f0c7a52-8a61-5d0e-9c38-1f2b64d7e9a0"
+REGION: dict[str, JsonValue] = {"page": 3, "box": [72.0, 310.5, 523.2, 352.8]}
+READ_BY: dict[str, JsonValue] = {"paddleocr-vl-1.6-1-v3-200-png": 12, "paddleocr-vl-1.6-1-v3-200-png/text-layer": 2}
+HIT: dict[str, JsonValue] = {
+    "rank": 1,
+    "score": 1.73,
+    "id": CHUNK,
+    "document": DIGEST,
+    "name": "supply-agreement.pdf",
+    "page": 3,
+    "pages": [3],
+    "regions": [REGION],
+    "kind": "text",
+    "layer": "body",
+    "heading_path": ["7 Liability", "7.2 Cap"],
+    "text": "The total liability of the Supplier shall not exceed EUR 2,000,000.",
+    "passage": "7.2 Cap\nThe total liability of the Supplier shall not exceed EUR 2,000,000.",
+    "confidence": 0.97,
+    "flags": [],
+    "read_by": ["paddleocr-vl-1.6-1-v3-200-png"],
+    "picture": f"/v1/documents/{DIGEST}/pages/3/picture.png?hit={CHUNK}",
+}
+ASKED: dict[str, JsonValue] = {"question": "What is the cap on liability?", "limit": 5, "documents": [DIGEST]}
+CITATION: dict[str, JsonValue] = {
+    "n": 1,
+    "document": DIGEST,
+    "name": "supply-agreement.pdf",
+    "page": 3,
+    "regions": [REGION],
+    "quote": "The total liability of the Supplier shall not exceed EUR 2,000,000.",
+    "read_by": ["paddleocr-vl-1.6-1-v3-200-png"],
+    "picture": f"/v1/documents/{DIGEST}/pages/3/picture.png",
+}
+DOCUMENT: dict[str, JsonValue] = {
+    "id": DIGEST,
+    "name": "supply-agreement.pdf",
+    "media_type": "application/pdf",
+    "size": 182_044,
+    "pages": 14,
+    "failed_pages": 0,
+    "read_by": READ_BY,
+    "chunks": 61,
+    "status": "indexed",
+    "updated": "2026-01-15T09:30:00Z",
+}
+FAILED: dict[str, JsonValue] = {"page": 8, "code": "page_timeout", "message": "Page 9 took longer than 120 s."}

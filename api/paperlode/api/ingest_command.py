@@ -1,0 +1,119 @@
+"""``paperlode ingest``: documents in."""
+# ruff: noqa: PLR0917  Typer passes every argument by name
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paperlode.api.command import faces, log_to_stderr, settings_of, terminate_like_interrupt
+from paperlode.api.options import (
+    DeviceOption,
+    IndexOption,
+    JsonOption,
+    LayoutOption,
+    PasswordOption,
+    ServerOption,
+    TextLayerOption,
+    VersionOption,
+)
+
+if TYPE_CHECKING:
+    from paperlode.api.settings import Settings
+
+__all__ = ["ingest"]
+
+
+def ingest(
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs: PDF, PNG, JPEG, TIFF, WebP.", show_default=False)
+    ],
+    index: IndexOption = None,
+    password: PasswordOption = None,
+    model: Annotated[str | None, typer.Option(help="Embedding model of a new index: minilm, or st:NAME.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that parse. [default: one a core]", show_default=False)
+    ] = None,
+    page_timeout: Annotated[
+        float | None, typer.Option(help="Seconds one page may take. [default: 180]", show_default=False)
+    ] = None,
+    memory_limit: Annotated[
+        int | None, typer.Option(help="MB of memory one worker may take. [default: 1800]", show_default=False)
+    ] = None,
+    min_free: Annotated[
+        int | None, typer.Option(help="MB that must stay free on the disk. [default: 256]", show_default=False)
+    ] = None,
+    parser: Annotated[
+        str | None,
+        typer.Option(help="auto, local or paddleocr-vl; auto takes a server where one is given.", show_default=False),
+    ] = None,
+    server: ServerOption = None,
+    vl_version: VersionOption = None,
+    text_layer: TextLayerOption = None,
+    layout: LayoutOption = None,
+    device: DeviceOption = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Parse pages again that failed before.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, with tracebacks.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take in documents. What is done already is skipped; Ctrl-C keeps what is done, and a second run goes on."""
+    with faces(as_json=as_json):
+        settings = settings_of(
+            index=index,
+            model=model,
+            workers=workers,
+            page_timeout=page_timeout,
+            memory_limit=memory_limit,
+            min_free=min_free,
+            parser=parser,
+            server=",".join(server) if server else None,
+            vl_version=vl_version,
+            text_layer=text_layer,
+            layout=layout,
+            device=device,
+        )
+        log_to_stderr(verbose=verbose)
+        terminate_like_interrupt()
+        if settings.servers:
+            from paperlode.ingest.vllm.connections import raise_open_files
+
+            raise_open_files()
+        code = _ingest(paths, settings, password=password, retry_failed=retry_failed, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _ingest(paths: list[str], settings: "Settings", *, password: str | None, retry_failed: bool, as_json: bool) -> int:
+    from paperlode.api import terminal, views
+    from paperlode.api.archive import Archive, IngestOptions
+    from paperlode.api.parsers import Recognition
+    from paperlode.api.progress import progress_bar
+    from paperlode.ingest.workers import WorkerLimits
+
+    options = IngestOptions(
+        parser=settings.parser,
+        recognition=Recognition.of(settings),
+        password=password,
+        workers=settings.workers,
+        limits=WorkerLimits(seconds=settings.page_timeout, memory_mb=settings.memory_limit),
+        retry_failed=retry_failed,
+        free_bytes=settings.min_free * 1_000_000,
+    )
+    with Archive.open_or_create(settings.index, embedder=settings.model) as archive:
+        try:
+            with progress_bar() as show:
+                report = archive.ingest(paths, options=options, on_progress=show, on_notice=terminal.message)
+        except KeyboardInterrupt:
+            counts = archive.status().counts
+            terminal.message(
+                ("Interrupted. ", "bold yellow"),
+                f"{counts.documents} documents are searchable; pages parsed of the others are kept. "
+                "Run the same command again to go on.",
+            )
+            raise
+        status = archive.status()
+    views.show_report(report, status)
+    if as_json:
+        terminal.print_json(views.report_object(report, status))
+    if report.stopped:
+        terminal.error(report.stopped)
+        return 1
+    return 0 if report.ingested or report.skipped else 1

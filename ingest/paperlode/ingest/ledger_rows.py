@@ -1,0 +1,110 @@
+"""Single rows of the ledger: written, removed, and turned into values, each inside the caller's transaction."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from paperlode.ingest.ledger_tables import DocumentRecord, Recipe, documents, failures, pages, paths, read_by
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from paperlode.ingest.sources import Stamp
+
+__all__ = [
+    "pages_by_reader",
+    "pages_of",
+    "put_path",
+    "put_readers",
+    "recipe_columns",
+    "record_of",
+    "remove_document",
+    "sqlite_settings",
+]
+
+_FRESH_NS = 2_000_000_000  # a file touched within the last 2 s may change again without a new time stamp
+
+
+def sqlite_settings(connection: Any, _record: Any) -> None:
+    """Of every connection: others may read while one writes."""
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def recipe_columns(recipe: Recipe) -> dict[str, str]:
+    """The columns of ``documents`` that hold it."""
+    return {"parser": recipe.parser, "chunker": recipe.chunker, "embedder": recipe.embedder}
+
+
+def pages_of(digest: str, parser: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """The condition for a document's pages as one parser read them."""
+    return pages.c.digest == digest, pages.c.parser == parser
+
+
+def put_path(db: sa.Connection, path: str, digest: str, stamp: Stamp) -> None:
+    """Note that the file holds this document, and failed no longer."""
+    fresh = time.time_ns() - stamp.mtime_ns < _FRESH_NS
+    values = {"digest": digest, "mtime_ns": 0 if fresh else stamp.mtime_ns, "size": stamp.size, "inode": stamp.inode}
+    db.execute(paths.delete().where(paths.c.path == path))
+    db.execute(paths.insert().values(path=path, **values))
+    db.execute(failures.delete().where(failures.c.path == path))
+
+
+def put_readers(db: sa.Connection, digest: str, counts: Mapping[str, int]) -> None:
+    """Note a document's pages by what read them, in place of what was noted before."""
+    db.execute(read_by.delete().where(read_by.c.digest == digest))
+    if counts:
+        rows = [{"digest": digest, "parser": parser, "pages": n} for parser, n in sorted(counts.items())]
+        db.execute(read_by.insert(), rows)
+
+
+def pages_by_reader(db: sa.Connection, readable: int) -> dict[str, int]:
+    """Pages of all searchable documents by what read them: sums over documents, no page is looked at.
+
+    ``readable`` is their number. Where less was noted, the rest is counted by the fingerprint of each document's parser.
+    """
+    noted = sa.select(read_by.c.parser, sa.func.sum(read_by.c.pages)).group_by(read_by.c.parser)
+    found = {parser: int(count) for parser, count in db.execute(noted)}
+    if sum(found.values()) < readable:
+        mine = read_by.c.digest == documents.c.digest
+        others = (
+            sa.select(documents.c.parser, sa.func.sum(documents.c.page_count - documents.c.failed_pages))
+            .where(documents.c.status == "indexed", ~sa.exists().where(mine))
+            .group_by(documents.c.parser)
+        )
+        for parser, count in db.execute(others):
+            found[parser] = found.get(parser, 0) + int(count)
+    return dict(sorted(found.items()))
+
+
+def remove_document(db: sa.Connection, digest: str) -> None:
+    """Drop everything known of a document."""
+    for table in (pages, paths, read_by, documents):
+        db.execute(table.delete().where(table.c.digest == digest))
+
+
+def record_of(row: Any, held: tuple[str, ...], readers: Mapping[str, int]) -> DocumentRecord:
+    """The value of a row of ``documents``, of the paths that hold it, and of what read its pages."""
+    recipe = Recipe(row.parser, row.chunker, row.embedder)
+    if not readers and row.status == "indexed":
+        readers = {recipe.parser: row.page_count - row.failed_pages}
+    return DocumentRecord(
+        digest=row.digest,
+        uri=row.uri,
+        name=row.name,
+        media_type=row.media_type,
+        size=row.size,
+        page_count=row.page_count,
+        status=row.status,
+        recipe=recipe,
+        chunks=row.chunks,
+        failed_pages=row.failed_pages,
+        updated=row.updated,
+        paths=held,
+        read_by=dict(readers),
+    )
