@@ -224,6 +224,27 @@ def test_answers_quote_the_evidence_in_its_place(ask, question):
         assert any(shows(c, mark) for c in citations), (mark, citations)
 
 
+def test_the_llama_index_reader_reads_through_the_server(reads, monkeypatch):
+    """Its Documents hold the scan's table and text whole, with their places, also as SimpleDirectoryReader's extractor."""
+    from llama_index.core import SimpleDirectoryReader
+
+    from paperlode.ingest import PaddleOCRVLReader
+    from paperlode.ingest.llama_index import blocks_of
+
+    layout, reader = reads
+    monkeypatch.setattr(layout_module, "DocLayout", LoadedLayout(layout))
+    file = FILES["chinese_report_scan"]
+    with serving(reader) as server, PaddleOCRVLReader(servers=server.url, workers=1) as ours:
+        (doc,) = ours.load_data(file)
+        (other,) = SimpleDirectoryReader(input_files=[file], file_extractor={".pdf": ours}).load_data()
+    assert other.text == doc.text
+    assert other.id_ == doc.id_
+    (table,) = [t for t in TRUTH["tables"] if t["doc"] == "chinese_report_scan"]
+    assert all(squeezed(c["text"]) in squeezed(doc.text) for c in table["cells"])
+    assert {b.kind for b in blocks_of(doc)} >= {"table", "text"}
+    assert doc.metadata["parser"].startswith("paddleocr-vl-1.0-")  # from the name that is served
+
+
 def test_edits_are_levenshteins():
     """The distance is that of the plain algorithm."""
 

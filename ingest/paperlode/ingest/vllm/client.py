@@ -97,7 +97,6 @@ class VLLMRecogniser:
         key: bearer key.
         watch: makes a loop watch for each attempt.
         limits: times and attempts.
-        tokens_field: ``max_completion_tokens``, or ``max_tokens`` for servers that know only that (llama.cpp, MLX).
         most_at_once: upper bound of requests under way at each replica; default what the open files allow. There is no
             need to set it for speed.
         proxy: address of an HTTP proxy; the environment is not asked.
@@ -116,7 +115,6 @@ class VLLMRecogniser:
         key: str | None = None,
         watch: Callable[[Crop], Watch] | None = None,
         limits: Limits | None = None,
-        tokens_field: str = "max_completion_tokens",
         most_at_once: int | None = None,
         proxy: str | None = None,
         transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
@@ -132,7 +130,6 @@ class VLLMRecogniser:
         self._model = model
         self._watch = watch
         self._limits = limits or Limits()
-        self._tokens_field = tokens_field
         self._replicas = Replicas(
             self.urls,
             probe=self._probe,
@@ -266,7 +263,8 @@ class VLLMRecogniser:
                 }
             ],
             "temperature": temperature,
-            self._tokens_field: max_tokens,
+            "max_completion_tokens": max_tokens,
+            "max_tokens": max_tokens,  # its old name, the only one that llama.cpp and MLX know
             "skip_special_tokens": crop.task is not Task.SPOTTING,  # its coordinates are special tokens
             "stream": True,
             "stream_options": {"include_usage": True},
