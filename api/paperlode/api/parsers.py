@@ -43,7 +43,7 @@ class Recognition:
     text_layer: str = "ignore"
     layout: str | None = None
     device: str = "cpu"
-    media_type: str = "image/png"
+    media_type: str = "image/jpeg"
 
     @classmethod
     def of(cls, settings: Settings) -> Recognition:

@@ -222,7 +222,8 @@ def difference(name: str, answer: httpx.Response) -> str:
         ("error", PROVOKED[name].error.__name__, type(error).__name__),
     ]
     if isinstance(was.get("error"), dict):
-        pairs += [(k, was["error"][k], now["error"][k]) for k in ("type", "param", "code")]
+        told = now.get("error") or {}
+        pairs += [(k, was["error"][k], told.get(k)) for k in ("type", "param", "code")]
     else:
         pairs.append(("body", was, now))
     found = [f"{what}: {expected!r} expected, {got!r} came" for what, expected, got in pairs if expected != got]

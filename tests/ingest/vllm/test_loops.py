@@ -58,6 +58,7 @@ def tokens_until_stop(text: str, before: int, *, at_once: int = 4) -> int:
 @example("<fcel>0", "<fcel>a<nl>")
 @example("<fcel>Net<fcel>0<fcel>0<nl>", "")
 @example("abcdefgh " * 30 + "x", "y")
+@example("0000000000000000and againand againand againand again", "")
 def test_a_loop_is_stopped_64_tokens_after_the_third_copy(unit: str, prefix: str):
     """Units of one token to several hundred characters, after any text, with 1 or 4 tokens in an event of the stream."""
     assume(re.search(r"\w", re.sub(r"<\|?\w+\|?>", "", unit)))  # blanks and empty cells have bounds of their own

@@ -263,5 +263,5 @@ def test_the_fingerprint_names_what_changes_the_result() -> None:
         parser.close()
         return parser.fingerprint
 
-    names = {of(), of(version="1.5"), of(dpi=150), of(media_type="image/jpeg")}
+    names = {of(), of(version="1.5"), of(dpi=150), of(media_type="image/png")}
     assert len(names) == 4

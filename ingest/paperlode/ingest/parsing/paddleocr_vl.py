@@ -24,6 +24,7 @@ from paperlode.ingest.pages import PageRef, count_pages
 from paperlode.ingest.parsing.crops import BUDGETS
 from paperlode.ingest.parsing.read_ahead import PageOnItsWay, ReadAhead, Stretch
 from paperlode.ingest.parsing.vl_pages import PageReader, VLOptions
+from paperlode.ingest.vllm.connections import new_event_loop
 from paperlode.ingest.vllm.served import NEWEST, served_version
 from paperlode.ingest.workers import WorkerLimits, WorkerPool
 
@@ -227,7 +228,7 @@ class PaddleOCRVLParser:
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._starting:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                self._loop = new_event_loop()
                 self._loop_thread = threading.Thread(target=self._loop.run_forever, name="paddleocr-vl", daemon=True)
                 self._loop_thread.start()
             return self._loop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,25 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["Connections", "address", "broken", "never_sent", "open_files_allow", "raise_open_files", "require_httpx"]
+__all__ = [
+    "Connections",
+    "address",
+    "broken",
+    "never_sent",
+    "new_event_loop",
+    "open_files_allow",
+    "raise_open_files",
+    "require_httpx",
+]
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Uvloop's where it is installed (the extra ``vllm`` does, save on Windows): a tenth of the client's work less."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 class Connections:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from itertools import accumulate
 
 __all__ = ["BLANK_LINES", "EMPTY_CELLS", "EMPTY_ROWS", "LEADER", "LONGEST_UNIT", "LoopWatch", "cut_repeats"]
 
@@ -32,7 +33,7 @@ EMPTY_ROWS = 60
 """Rows of empty cells under each other; a page holds about 50."""
 
 _COPIES = 3
-_TOKENS = 60  # after the third copy; with up to 4 in an event (as paperlode serves), 64 are the promise
+_TOKENS = 61  # after the third copy; with up to 4 in an event (as paperlode serves), 64 are the promise
 _STEP = 8
 """Characters between two looks, some two tokens: what a look costs is spread, and the answer comes that much later."""
 _ANCHOR = 12
@@ -42,6 +43,7 @@ _WINDOWS = (6, 9, 13, 19, 28, 42, 63, 94, 140, 210, 315, 470, 700, 900, LONGEST_
 
 _TAG = re.compile(r"</?\|?[A-Za-z]\w{0,20}\|?>")
 _TOKEN = re.compile(rf"{_TAG.pattern}|[A-Za-z\u00c0-\u024f]{{1,2}}|.", re.DOTALL)
+_SINGLE = re.compile(rf"{_TAG.pattern}|.", re.DOTALL)
 _EMPTY_TAG = re.compile(r"<[eflux]cel>")
 
 
@@ -148,9 +150,13 @@ def _enough(unit: str) -> int:
     lines = unit.count("\n")
     if not tags and not any(c.isalnum() for c in unit):
         return size * math.ceil(BLANK_LINES / lines) if lines else max(LEADER, 3 * size)
-    tokens = len(_TOKEN.findall(unit)) if size > 4 else tags + len(bare)  # a letter that repeats is no word
-    late = _STEP * tokens / size
-    return math.ceil(size * (_COPIES + max(0.0, _TOKENS - late) / tokens))
+    pattern = _TOKEN if size > 4 else _SINGLE  # a letter that repeats is no word
+    lengths = [len(t) for t in pattern.findall(unit)]
+    late = max(1, sum(n < _STEP for n in accumulate(sorted(lengths) * _STEP)) + 1)  # tokens between two looks, at most
+    rounds, rest = divmod(max(0, _TOKENS - late), len(lengths))
+    sums = [0, *accumulate(lengths * 2)]
+    densest = min(sums[i + rest] - sums[i] for i in range(len(lengths)))  # a copy may begin anywhere in the unit
+    return size * (_COPIES + rounds) + densest
 
 
 def _turned(unit: str) -> str:

@@ -109,6 +109,10 @@ class Pressure:
         self._waiting = 0
         self._running = 0
         self._epoch = 0
+        self.received = 0
+        """Tokens of all streams until now."""
+        self.last_received = -math.inf
+        """When the last of them came."""
         self.restart()
 
     @property
@@ -174,6 +178,8 @@ class Pressure:
 
     def _received(self, count: int, first_after: float | None) -> None:
         self._pass()
+        self.received += count
+        self.last_received = self._last
         measured = self._last >= self._from
         if first_after is not None:
             self._waiting -= 1
@@ -399,8 +405,15 @@ class Breaker:
         if self.state != "open":  # an answer from before it opened
             self.state, self._points, self._opened = "closed", 0, 0
 
-    def failed(self, *, connection: bool) -> bool:
-        """A request failed; whether that opened the breaker."""
+    def failed(self, *, connection: bool, others_go_on: bool = False) -> bool:
+        """A request failed; whether that opened the breaker.
+
+        Args:
+            connection: whether its connection broke.
+            others_go_on: whether other requests get tokens meanwhile: then the failures are the requests' own.
+        """
+        if others_go_on and self.state == "closed":
+            self._points = 0
         self._points += 3 if connection else 1
         if self.state == "open" or (self.state == "closed" and self._points < self.TRIP):
             return False

@@ -60,6 +60,8 @@ class Replica:
     model: str = ""
     error: ServerError | None = None
     """Why it is out."""
+    received: int = 0
+    """Tokens of its streams at its last failure."""
     on_trial: bool = False
     """Whether the one request is under way that decides whether it is in again."""
     prober: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -169,12 +171,23 @@ class Replicas:
     def _failed(self, replica: Replica, error: ServerError) -> None:
         if isinstance(error, _REFUSALS) and replica.breaker.state != "open":
             replica.breaker.open()
-        elif not replica.breaker.failed(connection=isinstance(error, ServerUnreachable)):
-            return
+        else:
+            broken = isinstance(error, ServerUnreachable)
+            if not replica.breaker.failed(connection=broken, others_go_on=self._others_go_on(replica, broken=broken)):
+                return
         self._out(replica, error)
+
+    def _others_go_on(self, replica: Replica, *, broken: bool) -> bool:
+        """Whether the replica works for others: where hundreds begin at once, nine of them may fail before any ends."""
+        pressure = replica.pressure
+        before, replica.received = replica.received, pressure.received
+        if broken:
+            return pressure.received > before  # all connections break in one moment where a server dies
+        return self._now() - pressure.last_received < _ALIVE
 
     def _out(self, replica: Replica, error: ServerError | None) -> None:
         replica.error = error
+        replica.received = 0
         replica.pressure = Pressure(
             now=self._now, most=self._most
         )  # streams that hang there are none of the next server's
@@ -256,6 +269,8 @@ def _closed() -> InvalidRequest:
     return InvalidRequest("The recogniser is closed.")
 
 
+_ALIVE = 1.0
+"""Seconds without a token from any stream after which failures speak against the server."""
 _REFUSALS = (ServerKeyRefused, ServerModelUnknown)
 """Errors that every request to the replica would meet."""
 
