@@ -40,6 +40,7 @@ __all__ = [
     "row_bands",
     "strokes",
     "trim",
+    "without_colour",
 ]
 
 GRID = 28  # pixels: patches of 14, merged 2 by 2 (the models' preprocessor_config.json)
@@ -124,7 +125,7 @@ def crop_of(
 
     if task is Task.FORMULA:
         piece = trim(piece)
-    piece = pad(_without_colour(piece))
+    piece = pad(without_colour(piece))
     height, width = piece.shape[:2]
     resample = Image.Resampling.BICUBIC  # as the models' own image processor
     if task is Task.SPOTTING and max(width, height) < _DOUBLED:
@@ -369,7 +370,7 @@ def _gray(piece: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(piece), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _without_colour(piece: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def without_colour(piece: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(h, w) where all three channels are equal, else as it is."""
     if piece.ndim == 2:
         return piece

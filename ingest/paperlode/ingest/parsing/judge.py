@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from paperlode.ingest.errors import ServerError
-from paperlode.ingest.parsing.crops import BLANK, crop_of, decode, row_bands, strokes
+from paperlode.ingest.parsing.crops import BLANK, crop_of, decode, row_bands, strokes, without_colour
 from paperlode.ingest.parsing.print_lines import bands_of
 from paperlode.ingest.vllm.loops import cut_repeats
 from paperlode.ingest.vllm.values import End, Task
@@ -105,6 +105,7 @@ class _Shown:
     @classmethod
     def of(cls, piece: Picture, task: Task, budget: Budget, media_type: str, name: str) -> _Shown | None:
         """None for a picture without ink."""
+        piece = without_colour(piece)
         dark = strokes(piece)
         if dark.mean() < BLANK:
             return None
