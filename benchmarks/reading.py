@@ -18,7 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.end_to_end.sample_scores import SAMPLES, Scores, score_document
-from tests.ingest.vllm.reading import samples, serving
+from tests.ingest.vllm.reading import samples
+from tests.ingest.vllm.standin import serving
 
 from paperlode.ingest.parsing.paddleocr_vl import PaddleOCRVLParser, VLOptions
 from paperlode.ingest.sources import open_source
@@ -36,7 +37,7 @@ def main() -> None:
     layout, reader = samples()
     ready = time.perf_counter()
     scores = Scores()
-    with serving(reader) as server:
+    with serving(reader) as (server, _):
         parser = PaddleOCRVLParser(
             lambda: VLLMRecogniser(server.url, watch=lambda _: LoopWatch()),
             lambda: layout,

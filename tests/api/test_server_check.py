@@ -18,8 +18,7 @@ from paperlode.ingest.document import Box
 from paperlode.ingest.errors import MissingExtra
 from paperlode.ingest.parsing.layout import Region
 
-from ..ingest.vllm.standin import Asked, Fault  # noqa: TID252
-from ..ingest.vllm.test_parser import serving  # noqa: TID252
+from ..ingest.vllm.standin import Asked, Fault, serving  # noqa: TID252
 from ..ingest.vllm.test_served import answering, models  # noqa: TID252
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from paperlode.ingest.vllm.client import Limits, VLLMRecogniser
 from paperlode.ingest.vllm.loops import LoopWatch
 from paperlode.ingest.vllm.replicas import Patience
 
-from ..ingest.vllm.reading import SampleLayout, SampleReader, samples, serving  # noqa: TID252  no root to import tests from
-from ..ingest.vllm.standin import Fault  # noqa: TID252
+from ..ingest.vllm.reading import SampleLayout, SampleReader, samples  # noqa: TID252  no root to import tests from
+from ..ingest.vllm.standin import Fault, serving  # noqa: TID252
 from .sample_scores import SAMPLES, Scores, edits, score_document
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def scored(
     layout.detected.clear()
     reader.illegible = 0
     scores, pages = Scores(), []
-    with serving(reader, **options) as server:
+    with serving(reader, **options) as (server, _):
         for doc, read in parsed(layout, server.url, docs):
             assert [p.failure for p in read] == [None] * len(read)
             score_document(doc, read, scores)
@@ -171,7 +171,11 @@ def ask(reads, tmp_path_factory):
     layout, reader = reads
     patch = pytest.MonkeyPatch()
     patch.setattr(layout_module, "DocLayout", LoadedLayout(layout))
-    with patch.context(), serving(reader) as server, Archive.create(tmp_path_factory.mktemp("scans") / "i") as archive:
+    with (
+        patch.context(),
+        serving(reader) as (server, _),
+        Archive.create(tmp_path_factory.mktemp("scans") / "i") as archive,
+    ):
         options = IngestOptions(parser="paddleocr-vl", recognition=Recognition(servers=(server.url,)), workers=1)
         report = archive.ingest([FILES[d] for d in SCANS], options=options)
         assert not report.failed
@@ -234,7 +238,7 @@ def test_the_llama_index_reader_reads_through_the_server(reads, monkeypatch):
     layout, reader = reads
     monkeypatch.setattr(layout_module, "DocLayout", LoadedLayout(layout))
     file = FILES["chinese_report_scan"]
-    with serving(reader) as server, PaddleOCRVLReader(servers=server.url, workers=1) as ours:
+    with serving(reader) as (server, _), PaddleOCRVLReader(servers=server.url, workers=1) as ours:
         (doc,) = ours.load_data(file)
         (other,) = SimpleDirectoryReader(input_files=[file], file_extractor={".pdf": ours}).load_data()
     assert other.text == doc.text

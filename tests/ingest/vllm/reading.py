@@ -10,9 +10,6 @@ says how well PaddleOCR-VL reads.
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -24,14 +21,13 @@ from paperlode.ingest.vllm.values import Task
 
 from .locating import Locator, Spot
 from .sample_pages import KnownCell, KnownRegion, joined, load_pages, span_of
-from .standin import StandIn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from .standin import Asked
 
-__all__ = ["ILLEGIBLE", "SampleLayout", "SampleReader", "samples", "serving"]
+__all__ = ["ILLEGIBLE", "SampleLayout", "SampleReader", "samples"]
 
 ILLEGIBLE = "(the stand-in finds this crop on no sample page)"
 
@@ -40,31 +36,6 @@ def samples(docs: Sequence[str] = ()) -> tuple[SampleLayout, SampleReader]:
     """Both stand-ins, for the pages of these documents or of all samples."""
     locator = Locator(load_pages(docs))
     return SampleLayout(locator), SampleReader(locator)
-
-
-@contextmanager
-def serving(answer: Callable[[Asked], str], **options: Any) -> Iterator[StandIn]:
-    """A ``StandIn`` with these options, in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    def run(coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
-
-    async def made() -> StandIn:
-        server = StandIn(answer, **options)
-        await server.start()
-        return server
-
-    server = run(made())
-    try:
-        yield server
-    finally:
-        run(server.stop())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 class SampleLayout:

@@ -15,14 +15,15 @@ import asyncio
 import base64
 import contextlib
 import json
+import threading
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Asked", "Fault", "StandIn", "pieces"]
+__all__ = ["Asked", "Fault", "StandIn", "pieces", "serving"]
 
 MODEL = "PaddleOCR-VL-0.9B"
 
@@ -249,6 +250,31 @@ class StandIn:
     async def _event(self, writer: asyncio.StreamWriter, value: dict[str, Any]) -> None:
         value = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": self.model, **value}
         await _chunk(writer, b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n")
+
+
+@contextlib.contextmanager
+def serving(answer: Callable[[Asked], str], **options: Any) -> Iterator[tuple[StandIn, Callable[[Any], Any]]]:
+    """A stand-in with these options in a thread of its own, and a way to run its coroutines."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def run(coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
+
+    async def made() -> StandIn:
+        server = StandIn(answer, **options)
+        await server.start()
+        return server
+
+    server = run(made())
+    try:
+        yield server, run
+    finally:
+        run(server.stop())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def _asked(body: dict[str, Any], headers: dict[str, str]) -> Asked:

@@ -19,9 +19,11 @@ from paperlode.ingest.parsing.layout import Region
 from paperlode.ingest.parsing.paddleocr_vl import PaddleOCRVLParser
 from paperlode.ingest.parsing.uprightness import turned
 from paperlode.ingest.parsing.vl_pages import PageReader, VLOptions
+from paperlode.ingest.parsing.vl_render import prepare_page
 from paperlode.ingest.vllm.client import VLLMRecogniser
 
-from .test_parser import QUICK, serving, texts
+from .standin import serving
+from .test_parser import QUICK, pages_file, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -316,3 +318,17 @@ def test_options_that_change_the_result_are_in_the_fingerprint() -> None:
     assert len({of(upright=u, text_layer=t) for u in (True, False) for t in ("ignore", "keep")}) == 4
     with pytest.raises(InvalidRequest, match="kepe"):
         VLOptions(text_layer="kepe")
+
+
+def test_a_text_layer_that_breaks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture stands for it, and the page says so; it is not passed off as a page without a text layer."""
+
+    def breaks(*_: object) -> None:
+        raise RuntimeError("broken content stream")
+
+    path = pages_file(tmp_path / "a.pdf", 1)
+    monkeypatch.setattr("paperlode.ingest.parsing.textlayer.judge", breaks)
+    page = prepare_page(PageRef(path, 0, pdf=True), dpi=72, upright=True, layer=True)
+    assert (page.layer, page.flags) == (None, ("text_layer_unreadable",))
+    monkeypatch.undo()
+    assert prepare_page(PageRef(path, 0, pdf=True), dpi=72, upright=True, layer=True).flags == ()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import pymupdf
 import pytest
 
 from paperlode.ingest.document import Box, Kind, Layer
-from paperlode.ingest.errors import ServerKeyRefused, ServerUnreachable
+from paperlode.ingest.errors import ModelError, ServerKeyRefused, ServerUnreachable
 from paperlode.ingest.parsing.layout import Region
 from paperlode.ingest.parsing.paddleocr_vl import PaddleOCRVLParser, VLOptions
 from paperlode.ingest.sources import open_source
@@ -19,10 +18,9 @@ from paperlode.ingest.vllm.client import Limits, VLLMRecogniser
 from paperlode.ingest.vllm.loops import LoopWatch
 from paperlode.ingest.vllm.replicas import Patience
 
-from .standin import Asked, Fault, StandIn
+from .standin import Asked, Fault, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from paperlode.ingest.document import ParsedPage
@@ -44,16 +42,21 @@ SAYS = {
 }
 
 
+def by_task(asked: Asked) -> str:
+    return SAYS[asked.prompt]
+
+
 class KnownLayout:
     """A layout model that knows the test page."""
 
-    def __init__(self, fails_at: int | None = None) -> None:
+    def __init__(self, fails_at: int | None = None, error: Exception | None = None) -> None:
         self.pages, self.fails_at = 0, fails_at
+        self.error = error or RuntimeError("the model broke")
 
     def detect(self, picture: Any) -> tuple[Region, ...]:
         self.pages += 1
         if self.pages == self.fails_at:
-            raise RuntimeError("the model broke")
+            raise self.error
         scale = picture.shape[1] / 400
         return tuple(
             Region(label, 0.9, Box(*(v * scale for v in box)), order=n) for n, (label, box) in enumerate(POINTS.items())
@@ -70,33 +73,6 @@ def pages_file(path: Path, pages: int) -> str:
     return str(path)
 
 
-@contextmanager
-def serving(
-    answer: Callable[[Asked], str] = lambda a: SAYS[a.prompt], **options: Any
-) -> Iterator[tuple[StandIn, Callable[[Any], Any]]]:
-    """A stand-in in a thread of its own, and a way to run its coroutines."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    def run(coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
-
-    async def made() -> StandIn:
-        server = StandIn(answer, **options)
-        await server.start()
-        return server
-
-    server = run(made())
-    try:
-        yield server, run
-    finally:
-        run(server.stop())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
 QUICK = Limits(
     deadline=5.0,
     silence=2.0,
@@ -107,10 +83,12 @@ QUICK = Limits(
 )
 
 
-def parser_for(url: str, *, fails_at: int | None = None, fallback: bool = False) -> PaddleOCRVLParser:
+def parser_for(
+    url: str, *, fails_at: int | None = None, fallback: bool = False, error: Exception | None = None
+) -> PaddleOCRVLParser:
     return PaddleOCRVLParser(
         lambda: VLLMRecogniser(url, watch=lambda _: LoopWatch(), limits=QUICK),
-        lambda: KnownLayout(fails_at),
+        lambda: KnownLayout(fails_at, error),
         options=VLOptions(cpu_fallback=fallback),
         workers=1,
     )
@@ -141,7 +119,7 @@ WHOLE = [
 
 def test_a_page_becomes_blocks(tmp_path: Path) -> None:
     """Kinds, layers, boxes in points, tables with header and raw OTSL, LaTeX without delimiters, confidence."""
-    with serving() as (server, _):
+    with serving(by_task) as (server, _):
         (page,) = parsed(parser_for(server.url), pages_file(tmp_path / "a.pdf", 1))
     assert page.failure is None
     assert texts(page) == WHOLE
@@ -160,7 +138,7 @@ def test_a_page_becomes_blocks(tmp_path: Path) -> None:
 
 def test_nothing_is_lost_when_the_server_dies_in_the_middle(tmp_path: Path) -> None:
     """Killed and started again on its port while pages are under way: every block of every page is read."""
-    with serving(per_token=0.002) as (server, run):
+    with serving(by_task, per_token=0.002) as (server, run):
         source = open_source(pages_file(tmp_path / "a.pdf", 12))
         parser = parser_for(server.url)
         pages = parser.parse(source, range(12))
@@ -184,7 +162,7 @@ def test_faults_of_single_requests_cost_nothing(tmp_path: Path) -> None:
         asked += 1
         return faults[asked % 9 // 3] if asked % 3 == 0 else None
 
-    with serving(fault=fault) as (server, _):
+    with serving(by_task, fault=fault) as (server, _):
         pages = parsed(parser_for(server.url), pages_file(tmp_path / "a.pdf", 5))
     assert all(texts(p) == WHOLE for p in pages)
 
@@ -206,14 +184,24 @@ def test_a_block_that_loops_is_flagged_and_its_page_is_whole(tmp_path: Path) -> 
     assert [t for i, t in enumerate(texts(page)) if i != 4] == [t for i, t in enumerate(WHOLE) if i != 4]
 
 
-def test_a_page_whose_layout_fails_is_a_failed_page(tmp_path: Path) -> None:
-    """It says so; the pages before and after are read."""
-    with serving() as (server, _):
-        pages = parsed(parser_for(server.url, fails_at=2), pages_file(tmp_path / "a.pdf", 3))
+@pytest.mark.parametrize(
+    "error", [RuntimeError("the model broke"), cv2.error("the model broke"), KeyError("the model broke")]
+)
+def test_a_page_whose_layout_fails_is_a_failed_page(tmp_path: Path, error: Exception) -> None:
+    """It says so, whatever a library raises; the pages before and after are read."""
+    with serving(by_task) as (server, _):
+        pages = parsed(parser_for(server.url, fails_at=2, error=error), pages_file(tmp_path / "a.pdf", 3))
     failed = [p for p in pages if p.failure]
     assert len(failed) == 1
+    assert failed[0].failure is not None
     assert "the model broke" in failed[0].failure.message
     assert sum(texts(p) == WHOLE for p in pages) == 2
+
+
+def test_a_layout_model_that_cannot_be_had_ends_the_run(tmp_path: Path) -> None:
+    """That is no page's fault."""
+    with serving(by_task) as (server, _), pytest.raises(ModelError):
+        parsed(parser_for(server.url, fails_at=2, error=ModelError("no weights")), pages_file(tmp_path / "a.pdf", 3))
 
 
 def test_without_a_server_the_run_ends(tmp_path: Path) -> None:
@@ -224,14 +212,14 @@ def test_without_a_server_the_run_ends(tmp_path: Path) -> None:
 
 def test_a_wrong_key_ends_the_run(tmp_path: Path) -> None:
     """With the server's own reason."""
-    with serving(key="right") as (server, _), pytest.raises(ServerKeyRefused):
+    with serving(by_task, key="right") as (server, _), pytest.raises(ServerKeyRefused):
         parsed(parser_for(server.url, fallback=True), pages_file(tmp_path / "a.pdf", 1))
 
 
 @pytest.mark.slow
 def test_a_refused_crop_is_read_on_the_cpu(tmp_path: Path) -> None:
     """The server reads the others; the block says who read it."""
-    with serving(fault=lambda a: Fault.REFUSED if a.prompt == "Table Recognition:" else None) as (server, _):
+    with serving(by_task, fault=lambda a: Fault.REFUSED if a.prompt == "Table Recognition:" else None) as (server, _):
         (page,) = parsed(parser_for(server.url, fallback=True), pages_file(tmp_path / "a.pdf", 1))
     table = page.blocks[3]
     assert "print" in table.text
@@ -241,7 +229,7 @@ def test_a_refused_crop_is_read_on_the_cpu(tmp_path: Path) -> None:
 
 def test_closing_in_the_middle_ends_everything(tmp_path: Path) -> None:
     """No thread stays; a closed parser may be closed again."""
-    with serving(latency=0.2) as (server, _):
+    with serving(by_task, latency=0.2) as (server, _):
         path = pages_file(tmp_path / "a.pdf", 8)
         before = set(threading.enumerate())
         parser = parser_for(server.url)
@@ -263,5 +251,8 @@ def test_the_fingerprint_names_what_changes_the_result() -> None:
         parser.close()
         return parser.fingerprint
 
-    names = {of(), of(version="1.5"), of(dpi=150), of(media_type="image/png")}
-    assert len(names) == 4
+    changed: list[dict[str, Any]] = [
+        {}, {"version": "1.5"}, {"dpi": 150}, {"media_type": "image/png"}, {"upright": False}, {"text_layer": "keep"},
+        {"cpu_fallback": False}, {"max_tokens": 512},
+    ]  # fmt: skip
+    assert len({of(**options) for options in changed}) == len(changed)

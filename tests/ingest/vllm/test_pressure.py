@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from paperlode.ingest.vllm.pressure import Breaker, Flight, Gate, Outcome, Pressure
+from paperlode.ingest.vllm.gates import Breaker, Gate
+from paperlode.ingest.vllm.pressure import Flight, Outcome, Pressure
 
 
 @dataclass

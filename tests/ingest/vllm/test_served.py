@@ -25,7 +25,8 @@ from paperlode.ingest.parsing.crops import BUDGETS
 from paperlode.ingest.parsing.paddleocr_vl import PaddleOCRVLParser, VLOptions
 from paperlode.ingest.vllm.served import NEWEST, look, run_apart, served_version, version_of
 
-from .test_parser import serving
+from .standin import serving
+from .test_parser import by_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +144,7 @@ def test_a_server_that_is_silent_or_not_there_is_named() -> None:
 
 def test_the_version_comes_from_a_server_that_answers() -> None:
     """One of two that is down does not matter; with the right key, and a refused one is said with what to set."""
-    with serving(model="PaddleOCR-VL-1.5-0.9B", key="right") as (server, _):
+    with serving(by_task, model="PaddleOCR-VL-1.5-0.9B", key="right") as (server, _):
         assert served_version([NOBODY, server.url], key="right") == "1.5"
         with pytest.raises(ServerKeyRefused, match=server.url) as caught:
             served_version([server.url], key="wrong")
@@ -152,7 +153,7 @@ def test_the_version_comes_from_a_server_that_answers() -> None:
 
 def test_a_server_that_comes_late_is_waited_for() -> None:
     """Within the patience: it was just being started."""
-    with serving(model="PaddleOCR-VL-1.5") as (server, run):
+    with serving(by_task, model="PaddleOCR-VL-1.5") as (server, run):
         run(server.stop())
         threading.Timer(0.3, lambda: run(server.start())).start()
         assert served_version([server.url], patience=20) == "1.5"
@@ -161,7 +162,7 @@ def test_a_server_that_comes_late_is_waited_for() -> None:
 def test_an_unknown_name_is_taken_for_the_newest_and_said() -> None:
     """Clearly: what it is called, what it is taken for, and how to say better; control characters do not come through."""
     told: list[str] = []
-    with serving(model="our\x1b[31m-model") as (server, _):
+    with serving(by_task, model="our\x1b[31m-model") as (server, _):
         assert served_version([server.url], notice=told.append) == NEWEST
     (notice,) = told
     assert "our [31m-model" in notice
@@ -172,8 +173,8 @@ def test_an_unknown_name_is_taken_for_the_newest_and_said() -> None:
 def test_servers_of_different_versions_are_refused() -> None:
     """Pages would depend on which one was asked; both are named."""
     with (
-        serving(model="PaddleOCR-VL-1.5") as (one, _),
-        serving(model="PaddleOCR-VL-1.6") as (other, _),
+        serving(by_task, model="PaddleOCR-VL-1.5") as (one, _),
+        serving(by_task, model="PaddleOCR-VL-1.6") as (other, _),
         pytest.raises(InvalidRequest) as caught,
     ):
         served_version([one.url, other.url])
@@ -208,7 +209,7 @@ def tiny_layout(folder: Any) -> str:
 def test_the_parser_is_named_for_what_is_served_or_said(tmp_path: Any, version: str) -> None:
     """Without a version the served name decides, and an explicit one asks nobody: before the first page either way."""
     layout = tiny_layout(tmp_path)
-    with serving(model="PaddleOCR-VL-1.5") as (server, _):
+    with serving(by_task, model="PaddleOCR-VL-1.5") as (server, _):
         before = server.connections
         parser = PaddleOCRVLParser.on_servers(
             [server.url], layout=layout, options=VLOptions(version=version), workers=1

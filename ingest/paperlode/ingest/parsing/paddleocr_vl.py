@@ -19,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import PageFailure, ParsedPage
-from paperlode.ingest.errors import InvalidRequest, PageError, PageUnreadable, ServerError
+from paperlode.ingest.errors import InvalidRequest, PageError, PageUnreadable, PaperlodeError, ServerError
 from paperlode.ingest.pages import PageRef, count_pages
 from paperlode.ingest.parsing.crops import BUDGETS
 from paperlode.ingest.parsing.read_ahead import PageOnItsWay, ReadAhead, Stretch
@@ -245,13 +245,11 @@ class PaddleOCRVLParser:
         name = self.fingerprint
         try:
             return await self._page_reader().read(ref)
-        except ServerError as e:
-            if e.everywhere:
+        except PaperlodeError as e:
+            if not isinstance(e, ServerError | PageError) or (isinstance(e, ServerError) and e.everywhere):
                 raise
             return ParsedPage(ref.page, 0.0, 0.0, name, failure=PageFailure(e.code, str(e)))
-        except PageError as e:
-            return ParsedPage(ref.page, 0.0, 0.0, name, failure=PageFailure(e.code, str(e)))
-        except (RuntimeError, ValueError, TypeError, IndexError) as e:  # of the layout model or a library, on one page
+        except Exception as e:  # noqa: BLE001  of the layout model or a library, on one page: it must not end a document
             error = PageUnreadable(f"{ref} cannot be parsed: {type(e).__name__}: {e}.")
             return ParsedPage(ref.page, 0.0, 0.0, name, failure=PageFailure(error.code, str(error)))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PageReader", "VLOptions"]
 
+MAX_TOKENS = 4096
+"""Most output tokens of one region, as PaddleX's pipeline has it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VLOptions:
@@ -49,7 +52,7 @@ class VLOptions:
         dpi: at which PDF pages are rendered.
         media_type: of the crops on the wire. JPEG (quality 95) as PaddleX's client, which the published figures were taken with,
             sends it; PNG takes the client up to 10 ms more a page.
-        max_tokens: most output tokens of one region (PaddleX: 4096).
+        max_tokens: most output tokens of one region.
         cpu_fallback: read on the CPU what the server cannot.
         upright: turn pages that lie on their side or head before they are laid out.
         text_layer: ``keep`` takes the text of digital PDF pages from their own text layer, and asks only for tables, formulas,
@@ -62,7 +65,7 @@ class VLOptions:
     version: str = ""
     dpi: int = 200
     media_type: str = "image/jpeg"
-    max_tokens: int = 4096
+    max_tokens: int = MAX_TOKENS
     cpu_fallback: bool = True
     upright: bool = True
     text_layer: str = "ignore"
@@ -73,8 +76,15 @@ class VLOptions:
 
     @property
     def ways(self) -> str:
-        """What the fingerprint says of ``upright`` and ``text_layer``: nothing where they are as by default."""
-        return ("" if self.upright else "-as-it-lies") + ("-text-layer" if self.text_layer == "keep" else "")
+        """What the fingerprint says beside version, resolution and media type: nothing where all is as by default."""
+        return "".join(
+            (
+                "" if self.upright else "-as-it-lies",
+                "-text-layer" if self.text_layer == "keep" else "",
+                "" if self.cpu_fallback else "-server-only",
+                "" if self.max_tokens == MAX_TOKENS else f"-{self.max_tokens}-tokens",
+            )
+        )
 
 
 class PageReader:
@@ -145,6 +155,7 @@ class PageReader:
             asyncio.ensure_future(self._answer(page.picture, part, f"{ref}, region {n}"))
             for n, part in enumerate(plan.parts, 1)
         ]
+        plan = replace(plan, flags=(*page.flags, *plan.flags))
         return _Begun(plan, asked, page.width, page.height, page.turn, page.scale)
 
     def _answer(self, picture: NDArray[np.uint8], part: Part, name: str) -> Coroutine[Any, Any, Answer]:

@@ -34,6 +34,7 @@ class PreparedPage:
         width, height: points of the page as displayed, not turned.
         turn: clockwise degrees by which the picture was turned.
         layer: the page's own text in points of the upright page; None where it is not wanted or not to be trusted.
+        flags: ``text_layer_unreadable``: it has one that broke while it was read, and the picture stands for it.
     """
 
     picture: NDArray[np.uint8]
@@ -41,6 +42,7 @@ class PreparedPage:
     height: float
     turn: int = 0
     layer: TextLayer | None = None
+    flags: tuple[str, ...] = ()
 
     @property
     def scale(self) -> float:
@@ -58,14 +60,20 @@ def prepare_page(ref: PageRef, *, dpi: int, upright: bool, layer: bool) -> Prepa
         PageTooLarge, PageUnreadable, SourceError.
     """
     picture, width, height = read_picture(ref, dpi=dpi)
-    own = _own_text(ref) if ref.pdf and (upright or layer) else None
-    turn = 0
+    own, broken, turn = None, False, 0
+    try:
+        own = _own_text(ref) if ref.pdf and (upright or layer) else None
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  MuPDF's own kinds, on a broken content stream
+        broken = True
     if upright:
         turn = own.turn if own is not None else turn_of(picture).turn
     text = None
     if layer and own is not None:
         text = layer_of(own.page, own.flags, Affine.quarter_turn(turn, width, height).box)
-    return PreparedPage(turned(picture, turn), width, height, turn, text)
+    flags = ("text_layer_unreadable",) if broken else ()
+    return PreparedPage(turned(picture, turn), width, height, turn, text, flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ class _OwnText:
 
 
 def _own_text(ref: PageRef) -> _OwnText | None:
-    """What is to be known of a text layer; None where it is not to be trusted, mostly invisible, or cannot be read."""
+    """What is to be known of a text layer; None where it is not to be trusted, or mostly invisible."""
     import pymupdf
 
     from paperlode.ingest.parsing.textlayer import Trust, judge
@@ -87,17 +95,12 @@ def _own_text(ref: PageRef) -> _OwnText | None:
         | pymupdf.TEXT_MEDIABOX_CLIP
         | pymupdf.TEXT_ACCURATE_BBOXES
     )
-    try:
-        page = open_pdf(ref.path, ref.password)[ref.page]
-        if page.rotation:
-            page = turned_page(page, 0)
-        text: Any = page.get_text("dict", flags=flags)
-        blocks: list[dict[str, Any]] = text["blocks"]
-        if judge(page, blocks).trust is not Trust.DIGITAL or _hidden(blocks) > _MOSTLY:
-            return None
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001  MuPDF's own kinds, on a broken content stream: the picture stands for it
+    page = open_pdf(ref.path, ref.password)[ref.page]
+    if page.rotation:
+        page = turned_page(page, 0)
+    text: Any = page.get_text("dict", flags=flags)
+    blocks: list[dict[str, Any]] = text["blocks"]
+    if judge(page, blocks).trust is not Trust.DIGITAL or _hidden(blocks) > _MOSTLY:
         return None
     return _OwnText(page, flags, _turn(blocks))
 

@@ -24,7 +24,8 @@ from paperlode.ingest.errors import (
     ServerTimeout,
     ServerUnreachable,
 )
-from paperlode.ingest.vllm.pressure import Breaker, Flight, Gate, Outcome, Pressure
+from paperlode.ingest.vllm.gates import Breaker, Gate
+from paperlode.ingest.vllm.pressure import Flight, Outcome, Pressure
 from paperlode.ingest.vllm.replies import may_help_again
 
 if TYPE_CHECKING:
