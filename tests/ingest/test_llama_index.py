@@ -622,6 +622,28 @@ def test_lazily_a_few_files_ahead(tmp_path):
     assert parser.left <= 2 * (2 + parser.documents_at_once)
 
 
+def test_an_iteration_that_ends_in_a_reading_thread_is_ended(tmp_path):
+    """The garbage collector may find a left iteration in any thread, also one that reads for it: nothing waits for itself."""
+    held, given, cleared = [], threading.Event(), threading.Event()
+
+    class Drops(Pages):
+        def page_count(self, source):
+            if not source.name.startswith("00"):
+                given.wait(5)
+                held.clear()  # the last reference: it is closed here
+                cleared.set()
+            return super().page_count(source)
+
+    before = set(threading.enumerate())
+    held.append(PaddleOCRVLReader(custom=Drops(prose(0))).lazy_load_data(_folder(tmp_path, 6)))
+    assert next(held[0]).metadata["file_name"] == "00.pdf"
+    given.set()
+    assert cleared.wait(5)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
 def test_short_files_are_read_side_by_side(tmp_path):
     """As many as the parser takes at once, in the folder's order: one-page files alone would not fill a server."""
     parser = Pages(prose(0), pause=0.1)

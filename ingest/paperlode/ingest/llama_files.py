@@ -242,8 +242,14 @@ def in_order(
     start = list(islice(files, 2))
     ended = threading.Event()
 
+    readers: set[int] = set()
+
     def stopped() -> bool:
         return stop.is_set() or ended.is_set()
+
+    def in_thread(origin: Origin) -> T:
+        readers.add(threading.get_ident())
+        return read(origin, stopped)
 
     if len(start) < 2:
         for asked, origin in start:
@@ -254,11 +260,12 @@ def in_order(
     threads = ThreadPoolExecutor(many, thread_name_prefix="files")
     try:
         for asked, origin in chain(start, files):
-            reading: Future[T] = Future() if isinstance(origin, SourceError) else threads.submit(read, origin, stopped)
+            reading: Future[T] = Future() if isinstance(origin, SourceError) else threads.submit(in_thread, origin)
             coming.append((asked, origin, reading.result))
             if len(coming) > many:
                 yield coming.popleft()
         yield from coming
     finally:
         ended.set()
-        threads.shutdown(cancel_futures=True)
+        # a left iteration may be closed by the garbage collector in one of its own threads, which cannot wait for itself
+        threads.shutdown(wait=threading.get_ident() not in readers, cancel_futures=True)

@@ -25,6 +25,7 @@ import threading
 import weakref
 from collections.abc import Sequence  # noqa: TC003  pydantic reads the fields' types
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from paperlode.ingest.errors import InvalidRequest, MissingExtra, PageError, PaperlodeError, SourceError
@@ -210,31 +211,31 @@ class PaddleOCRVLReader(BasePydanticReader):
         single, found = origins(file, fs=fs, name=name)
         must_raise = single if self.raise_on_error is None else self.raise_on_error
         seen: dict[str, str] = {}
-        reads = in_order(found, self._read, stop=stop, at_once=lambda: self._parser().documents_at_once)
-        for asked, origin, reading in reads:
-            if stop.is_set():
-                return
-            if isinstance(origin, SourceError):
-                self._problem(asked, origin, must_raise=must_raise)
-                continue
-            try:
-                read = reading()
-            except (SourceError, PageError) as e:
-                self._problem(origin.path, e, must_raise=must_raise)
-                continue
-            if read is None:
-                return
-            self._note_pages(read)
-            if (first := seen.setdefault(read.source.digest, origin.path)) != origin.path:
-                self._list(
-                    SourceProblem(origin.path, "duplicate", f"{origin.path} holds the same bytes as {first}.", "")
-                )
-            elif (error := error_of(read)) is not None:
-                self._problem(origin.path, error, must_raise=must_raise)
-            elif not read.sheets:
-                self._list(SourceProblem(origin.path, "no_text", f"There is no text in {origin.path}.", ""))
-            else:
-                yield from (_document(read, sheet, extra_info) for sheet in read.sheets)
+        with closing(in_order(found, self._read, stop=stop, at_once=lambda: self._parser().documents_at_once)) as reads:
+            for asked, origin, reading in reads:
+                if stop.is_set():
+                    return
+                if isinstance(origin, SourceError):
+                    self._problem(asked, origin, must_raise=must_raise)
+                    continue
+                try:
+                    read = reading()
+                except (SourceError, PageError) as e:
+                    self._problem(origin.path, e, must_raise=must_raise)
+                    continue
+                if read is None:
+                    return
+                self._note_pages(read)
+                if (first := seen.setdefault(read.source.digest, origin.path)) != origin.path:
+                    self._list(
+                        SourceProblem(origin.path, "duplicate", f"{origin.path} holds the same bytes as {first}.", "")
+                    )
+                elif (error := error_of(read)) is not None:
+                    self._problem(origin.path, error, must_raise=must_raise)
+                elif not read.sheets:
+                    self._list(SourceProblem(origin.path, "no_text", f"There is no text in {origin.path}.", ""))
+                else:
+                    yield from (_document(read, sheet, extra_info) for sheet in read.sheets)
 
     def _read(self, origin: Origin, stopped: Callable[[], bool]) -> ReadFile | None:
         return read_file(
