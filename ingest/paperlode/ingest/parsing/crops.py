@@ -374,5 +374,8 @@ def without_colour(piece: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(h, w) where all three channels are equal, else as it is."""
     if piece.ndim == 2:
         return piece
+    few = piece[::8, ::8]  # most colour is seen in few of the pixels
+    if (few[..., 0] != few[..., 1]).any() or (few[..., 0] != few[..., 2]).any():
+        return piece
     red = piece[..., 0]
     return red if (red == piece[..., 1]).all() and (red == piece[..., 2]).all() else piece

@@ -105,9 +105,11 @@ class _Shown:
     @classmethod
     def of(cls, piece: Picture, task: Task, budget: Budget, media_type: str, name: str) -> _Shown | None:
         """None for a picture without ink."""
+        import numpy as np
+
         piece = without_colour(piece)
         dark = strokes(piece)
-        if dark.mean() < BLANK:
+        if np.count_nonzero(dark) < BLANK * dark.size:
             return None
         bands = bands_of(dark) if task is Task.OCR else ()
         crop = crop_of(piece, task, budget=budget, media_type=media_type, name=name)

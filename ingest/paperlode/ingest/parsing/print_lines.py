@@ -30,11 +30,14 @@ def bands_of(dark: NDArray[np.bool_]) -> tuple[Box, ...]:
     Args:
         dark: where there is ink, (h, w).
     """
+    import cv2
     import numpy as np
 
     height, width = dark.shape
-    text = dark & (dark.mean(axis=0) < _RULE)
-    rows = text.mean(axis=1) > _DUST
+    inked = dark.view(np.uint8)  # cv2 sums bytes many times as fast as numpy sums booleans
+    ruled = cv2.reduce(inked, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[0] >= _RULE * height
+    text = dark & ~ruled if ruled.any() else dark
+    rows = cv2.reduce(text.view(np.uint8), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0] > _DUST * width
     edges = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype(np.int8)))
     runs = [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
     out = []
