@@ -31,14 +31,14 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def record(digest: str, name: str) -> DocumentRecord:
     """A searchable document of six pages, one of them failed."""
-    recipe = Recipe("local-1", "1", "minilm")
+    recipe = Recipe("local-2", "1", "minilm")
     return DocumentRecord(digest, name, name, "application/pdf", 1000, 6, "indexed", recipe, 9, 1, 1_768_469_400.0)
 
 
 def hit(rank: int = 1) -> Hit:
     """A clause that runs over two pages."""
     chunk = Chunk(
-        CLAUSE, LEASE, 4, TEXT, Kind.TEXT, Layer.BODY, BOXES, (7, 8), 20, "local-1", heading_path=("7 Liability",)
+        CLAUSE, LEASE, 4, TEXT, Kind.TEXT, Layer.BODY, BOXES, (7, 8), 20, "local-2", heading_path=("7 Liability",)
     )
     return Hit(rank, 1.5, chunk, 3, f"7.2 Cap\n{TEXT}")
 
@@ -77,7 +77,7 @@ class MemoryArchive:
     def ask(self, question: str, *, limit: int = 5, scope: Scope | None = None) -> tuple[Answer, list[Hit]]:
         """Quotes the hit."""
         hits = self.search(question, limit=limit, scope=scope)
-        return Answer(f"{TEXT} [1]", (Citation(1, LEASE, "lease.pdf", 3, BOXES[:1], TEXT, ("local-1/scan",)),)), hits
+        return Answer(f"{TEXT} [1]", (Citation(1, LEASE, "lease.pdf", 3, BOXES[:1], TEXT, ("local-2/scan",)),)), hits
 
     def names(self, hits: Sequence[Hit]) -> dict[str, str]:
         """By digest."""
@@ -91,7 +91,7 @@ class MemoryArchive:
 
     def status(self) -> Status:
         """Of the two documents."""
-        return Status("", 0, "minilm", 384, "local-1", "1", Counts(2, 12, 2, 18, 0, {"local-1/scan": 10}), [], 0, 1)
+        return Status("", 0, "minilm", 384, "local-2", "1", Counts(2, 12, 2, 18, 0, {"local-2/scan": 10}), [], 0, 1)
 
     def documents(self) -> list[DocumentRecord]:
         """Both."""
@@ -165,7 +165,7 @@ def test_search_points_at_page_and_boxes(client: TestClient) -> None:
                 "passage": f"7.2 Cap\n{TEXT}",
                 "confidence": None,
                 "flags": [],
-                "read_by": ["local-1"],
+                "read_by": ["local-2"],
                 "picture": f"/v1/documents/{LEASE}/pages/3/picture.png?hit={CLAUSE}",
             }
         ],
@@ -238,7 +238,7 @@ def test_ask_cites(client: TestClient) -> None:
             "page": 3,
             "regions": [{"page": 3, "box": [72, 310.5, 523.2, 352.8]}],
             "quote": TEXT,
-            "read_by": ["local-1/scan"],
+            "read_by": ["local-2/scan"],
             "picture": f"/v1/documents/{LEASE}/pages/3/picture.png",
         }
     ]
@@ -260,7 +260,7 @@ def test_health(client: TestClient) -> None:
     body = client.get("/v1/health").json()
     assert re.match(r"\d", body.pop("version"))
     counted = {"documents": 2, "pages": 12, "failed_pages": 2, "chunks": 18, "pending": 1}
-    assert body == {"status": "ok", "read_by": {"local-1/scan": 10}, **counted}
+    assert body == {"status": "ok", "read_by": {"local-2/scan": 10}, **counted}
 
 
 def test_a_plain_picture_has_no_boxes(client: TestClient, archive: MemoryArchive) -> None:

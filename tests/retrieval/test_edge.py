@@ -48,7 +48,7 @@ def test_a_chunk_comes_back_exactly(index: EdgeIndex, write: Write, chunk_of: Ch
     chunks = [
         chunk_of("2019 | 1,577", ordinal=0, page=3, kind=Kind.TABLE, context="Year | 净利润", part=table),
         chunk_of("A note.\nTwo lines", ordinal=1, pages=(3, 4), layer=Layer.NOTE, confidence=0.5, flags=("low",)),
-        chunk_of("Text", ordinal=2, page=4, heading_path=("Part I", "Item 7"), read_by=("local-1/scan", "x/y")),
+        chunk_of("Text", ordinal=2, page=4, heading_path=("Part I", "Item 7"), read_by=("local-2/scan", "x/y")),
     ]
     write(chunks)
     assert list(index.chunks("d1")) == chunks
@@ -57,10 +57,10 @@ def test_a_chunk_comes_back_exactly(index: EdgeIndex, write: Write, chunk_of: Ch
 
 def test_what_read_a_chunk_stands_in_its_payload(index: EdgeIndex, write: Write, chunk_of: ChunkOf) -> None:
     """Under a name of its own, to be filtered by; points that were written before it was noted read back without it."""
-    chunk = chunk_of("Text", read_by=("local-1/scan",))
+    chunk = chunk_of("Text", read_by=("local-2/scan",))
     write([chunk])
     (payload,) = index._retrieve([chunk.id], with_payload=True).values()
-    assert payload["read_by"] == ["local-1/scan"]
+    assert payload["read_by"] == ["local-2/scan"]
     older = {k: v for k, v in payload.items() if k != "read_by"}
     assert _chunk(chunk.id, older) == replace(chunk, read_by=())
 

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from paperlode.ingest.boxes import Box, PageBox
+from paperlode.ingest.tables import Cell, Table, TablePart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pydantic import TypeAdapter
 
 __all__ = [
     "SCHEMA_VERSION",
     "Block",
+    "Bookmark",
     "Box",
     "Cell",
     "Chunk",
+    "Entry",
+    "Finding",
     "Kind",
     "Layer",
     "Line",
+    "Link",
     "PageBox",
     "PageFailure",
     "ParsedDocument",
@@ -39,59 +44,6 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 """Version of the JSON form of every value here; raised when a reader of the old form would misread the new one."""
-
-
-class Box(NamedTuple):
-    """An axis-parallel rectangle on a page: points, origin top left, ``x0 <= x1`` and ``y0 <= y1``."""
-
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-
-    @property
-    def width(self) -> float:
-        """Horizontal extent in points."""
-        return self.x1 - self.x0
-
-    @property
-    def height(self) -> float:
-        """Vertical extent in points."""
-        return self.y1 - self.y0
-
-    @property
-    def area(self) -> float:
-        """Square points; never negative."""
-        return max(0.0, self.width) * max(0.0, self.height)
-
-    def union(self, other: Box) -> Box:
-        """The smallest box around both."""
-        return Box(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
-
-    def overlap(self, other: Box) -> float:
-        """Area shared with ``other``, in square points."""
-        w = min(self.x1, other.x1) - max(self.x0, other.x0)
-        h = min(self.y1, other.y1) - max(self.y0, other.y0)
-        return max(0.0, w) * max(0.0, h)
-
-    def rounded(self) -> Box:
-        """Coordinates rounded to 1/100 point, so that stored values are short and stable."""
-        return Box(*(round(v, 2) for v in self))
-
-    @classmethod
-    def around(cls, boxes: Iterable[Box]) -> Box:
-        """The smallest box around all of ``boxes``. Raises ValueError when there is none."""
-        xs = list(boxes)
-        if not xs:
-            raise ValueError("no boxes to put a box around")
-        return cls(min(b.x0 for b in xs), min(b.y0 for b in xs), max(b.x1 for b in xs), max(b.y1 for b in xs))
-
-
-class PageBox(NamedTuple):
-    """A box and the 0-based page it lies on."""
-
-    page: int
-    box: Box
 
 
 class Kind(StrEnum):
@@ -158,66 +110,35 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """A table cell at the 0-based ``row`` and ``col`` of its top left corner, covering ``row_span`` by ``col_span``."""
+class Finding:
+    """Something that wants a look: ``code`` names the check, ``reason`` tells a person what was seen, ``regions`` where."""
 
-    row: int
-    col: int
-    text: str
-    row_span: int = 1
-    col_span: int = 1
-    region: PageBox | None = None
-
-    @property
-    def row_end(self) -> int:
-        """Last row covered, inclusive."""
-        return self.row + self.row_span - 1
-
-    @property
-    def col_end(self) -> int:
-        """Last column covered, inclusive."""
-        return self.col + self.col_span - 1
+    code: str
+    reason: str
+    regions: tuple[PageBox, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Cells on a grid of ``rows`` by ``cols``; the first ``header_rows`` are column headers.
+class Link:
+    """What a block is tied to: ``target`` is the other block's ``ref``, ``relation`` how this block belongs to it.
 
-    ``caption`` holds the caption and the units line ("in millions"), as printed; empty when there is none.
-    Grid positions covered by no cell are empty.
+    Relations: ``caption`` (this block is the caption of the target), ``note`` (this footnote is called in the target).
+    ``start`` and ``end`` are offsets into the target's text where its mark stands; both 0 where there is none.
     """
 
-    rows: int
-    cols: int
-    cells: tuple[Cell, ...]
-    header_rows: int = 0
-    caption: str = ""
+    relation: str
+    target: str
+    start: int = 0
+    end: int = 0
 
-    def row_cells(self, row: int) -> tuple[Cell, ...]:
-        """Cells whose top row is ``row``, left to right."""
-        return tuple(sorted((c for c in self.cells if c.row == row), key=lambda c: c.col))
 
-    def row_text(self, row: int) -> str:
-        """The row as one line, its non-empty cells joined by `` | `` (inner line breaks become spaces)."""
-        return " | ".join(t for c in self.row_cells(row) if (t := " ".join(c.text.split())))
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """An entry of a PDF's outline that leads to this page: ``level`` 1 the highest, ``y`` in points or None."""
 
-    def to_text(self) -> str:
-        """Caption, then one line a non-empty row: the text of a table block."""
-        lines = [self.caption] if self.caption else []
-        lines += [t for r in range(self.rows) if (t := self.row_text(r))]
-        return "\n".join(lines)
-
-    def grid(self) -> list[list[str]]:
-        """``rows`` lists of ``cols`` strings; a spanning cell's text stands at its top left, its other places are empty."""
-        out = [[""] * self.cols for _ in range(self.rows)]
-        for c in self.cells:
-            out[c.row][c.col] = c.text
-        return out
-
-    def cut_rows(self) -> frozenset[int]:
-        """Rows before which the table may be cut: every row that no row span runs into and that is no header row."""
-        crossed = {r for c in self.cells for r in range(c.row + 1, c.row_end + 1)}
-        return frozenset(r for r in range(max(1, self.header_rows), self.rows) if r not in crossed)
+    level: int
+    title: str
+    y: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +156,11 @@ class Block:
         table: the cells, when ``kind`` is ``table``.
         flags: what a reader should know, for example ``low_confidence``.
         raw: what a recognition model put out, where ``text`` was made from it (OTSL of a table); else empty.
+        size: font size of most of its characters in points, None when unknown (a recognised page: see the lines' heights).
+        bold: whether most of it is set in bold, None when unknown.
+        ref: name within the document, given by the assembly (``p12.3``: page, place on it); what links point to.
+        links: what it is the caption or note of.
+        findings: what the judge says about it.
     """
 
     kind: Kind
@@ -247,6 +173,11 @@ class Block:
     table: Table | None = None
     flags: tuple[str, ...] = ()
     raw: str = ""
+    size: float | None = None
+    bold: bool | None = None
+    ref: str = ""
+    links: tuple[Link, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def page(self) -> int:
@@ -289,11 +220,13 @@ class ParsedPage:
     Attributes:
         page: 0-based index in the document.
         width, height: points, as displayed.
-        parser: name, version and path taken, for example ``local-1/plain`` or ``local-1/scan``.
+        parser: name, version and path taken, for example ``local-2/plain`` or ``local-2/scan``.
         blocks: in reading order.
         rotation: degrees clockwise by which the content had to be turned to stand upright (0, 90, 180, 270).
         skew: degrees of deskewing applied on top of it.
         flags: for example ``text_layer_garbage``.
+        bookmarks: entries of the PDF's outline that lead here, in their order.
+        findings: what the judge says about the page as a whole; each block has its own.
     """
 
     page: int
@@ -305,6 +238,8 @@ class ParsedPage:
     skew: float = 0.0
     flags: tuple[str, ...] = ()
     failure: PageFailure | None = None
+    bookmarks: tuple[Bookmark, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def text(self) -> str:
@@ -333,19 +268,14 @@ class ParsedDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class TablePart:
-    """The rows ``row_start`` to ``row_end`` (exclusive) of a table, with what is needed to read them alone.
+class Entry:
+    """A row of a table as it is searched by itself, leading to its chunk: ``row`` is 0-based in the whole table.
 
-    ``table`` holds the header rows followed by the part's rows, re-based to row 0, with the caption of the whole;
-    ``header_rows`` of them repeat the header (also in the first part, where they are own text and not context).
-    ``block`` is the table's index in ``ParsedDocument.blocks``.
+    ``text`` names the table, the row and its columns in few words; it is embedded and never shown.
     """
 
-    block: int
-    row_start: int
-    row_end: int
-    rows: int
-    table: Table
+    row: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +300,11 @@ class Chunk:
             without their figures, a shortened heading path or header, a formula longer than the embedder reads);
             empty where it is.
         read_by: what read its pages (``ParsedPage.parser``), in their order, each once; empty where that was not noted.
+        title: the document's title, embedded and not shown; empty when it has none.
+        labels: what it can be referred to by, as printed without spaces: clause numbers (``4.2(b)``), ``Table 3``, ``Exhibit A``.
+        references: labels of what it refers to.
+        entries: its rows as they are searched one by one.
+        findings: what the judge says about its blocks.
     """
 
     id: str
@@ -389,6 +324,11 @@ class Chunk:
     part: TablePart | None = None
     embedded: str = ""
     read_by: tuple[str, ...] = ()
+    title: str = ""
+    labels: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def pages(self) -> tuple[int, ...]:

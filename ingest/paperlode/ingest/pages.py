@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paperlode.ingest.document import Bookmark
 from paperlode.ingest.errors import (
     PageTooLarge,
     PageUnreadable,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PageRef",
+    "bookmarks_of",
     "count_pages",
     "open_pdf",
     "page_size",
@@ -41,6 +43,10 @@ MAX_PIXELS = 200_000_000
 MAX_RENDER_SIDE = 4000
 """Longest side of a rendered page in pixels: A3 at 240 dpi."""
 LETTER_INCHES = 11.0
+MAX_BOOKMARKS = 20_000
+"""Entries of a PDF's outline that are read; a longer one is cut."""
+MAX_TITLE = 500
+"""Characters of a bookmark's title that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,32 @@ def _open_pdf(path: str, password: str | None, _mtime: int, _size: int) -> pymup
     if count == 0:
         raise SourceEmpty(f"{path} has no pages.", hint="The file is damaged or cut short; get it again.")
     return doc
+
+
+def bookmarks_of(ref: PageRef) -> tuple[Bookmark, ...]:
+    """The entries of the PDF's outline that lead to the page, in their order; none for a picture. Runs in a worker."""
+    if not ref.pdf:
+        return ()
+    doc = open_pdf(ref.path, ref.password)
+    return _bookmarks(doc).get(ref.page, ())
+
+
+@lru_cache(maxsize=1)
+def _bookmarks(doc: pymupdf.Document) -> dict[int, tuple[Bookmark, ...]]:
+    """By page; an outline that cannot be read is none."""
+    found: dict[int, tuple[Bookmark, ...]] = {}
+    try:
+        entries = doc.get_toc(simple=False)
+    except Exception:  # noqa: BLE001  a broken outline is no page's failure; MuPDF raises bare exceptions
+        return {}
+    for level, title, page, place in entries[:MAX_BOOKMARKS]:
+        text = " ".join(str(title).split())
+        if not text or not 1 <= page <= doc.page_count:
+            continue
+        to = place.get("to") if isinstance(place, dict) else None
+        y = round(float(to.y), 2) if to is not None and to.y > 0 else None
+        found[page - 1] = (*found.get(page - 1, ()), Bookmark(int(level), text[:MAX_TITLE], y))
+    return found
 
 
 def _open_image(path: str) -> Image.Image:

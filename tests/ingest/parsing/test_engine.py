@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperlode.ingest.document import Block, Box, Kind, Layer, Table
-from paperlode.ingest.parsing.engine import _Area, _assign, _place, _placed, read_layout
+from paperlode.ingest.parsing.engine import _Area, _assign, _place, read_layout
+from paperlode.ingest.parsing.grid import _placed
 from paperlode.ingest.parsing.lines import PrintedLine, clean
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"

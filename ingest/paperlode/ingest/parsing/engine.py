@@ -6,12 +6,12 @@ We call the engine itself (``Page.get_layout``) and pymupdf4llm's reading order,
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from paperlode.ingest.document import Block, Box, Cell, Kind, Layer, PageBox, Table
-from paperlode.ingest.parsing.lines import PrintedLine, block_of, clean, lines_of
+from paperlode.ingest.document import Block, Box, Kind, Layer, PageBox
+from paperlode.ingest.parsing.grid import table_of
+from paperlode.ingest.parsing.lines import PrintedLine, block_of, lines_of
 from paperlode.ingest.parsing.outline import heading_level
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _KINDS: dict[str, tuple[Kind, Layer]] = {
 }
 """Classes of the engine (pymupdf.layout, its yaml's class list) on ours; an unknown one becomes text."""
 
-_WORD_GAP = 0.3  # font sizes between two characters that are not of one word
 _SMALLEST = 2.0  # points: boxes flatter than this hold nothing
 
 
@@ -118,17 +117,13 @@ def _assign(lines: Sequence[PrintedLine], areas: list[_Area]) -> list[_Area]:
             best.lines.append(line)
             continue
         last = strays[-1] if strays else None
-        near = last and line.box.y0 - last.box.y1 < 0.8 * line.size and line.box.overlap(_wide(last.box, line.size)) > 0
+        near = last and line.box.y0 - last.box.y1 < 0.8 * line.size and line.box.overlap(last.box.grown(line.size)) > 0
         if last and near:
             last.lines.append(line)
             last.box = last.box.union(line.box)
         else:
             strays.append(_Area("text", line.box, None, [line]))
     return strays
-
-
-def _wide(box: Box, by: float) -> Box:
-    return Box(box.x0 - by, box.y0 - by, box.x1 + by, box.y1 + by)
 
 
 def _place(stray: _Area, areas: Sequence[_Area]) -> int:
@@ -153,7 +148,7 @@ def _body_size(areas: Sequence[_Area]) -> float:
 def _block(area: _Area, page: int, body: float, cells: Sequence[dict[str, Any]]) -> Block:
     kind, layer = _KINDS.get(area.name, (Kind.TEXT, Layer.BODY))
     if area.grid is not None and kind is Kind.TABLE:
-        table = _table(area, page, cells)
+        table = table_of(area.box, area.grid, [ln.box for ln in area.lines], page, cells)
         region = PageBox(page, area.box.rounded())
         return Block(kind, table.to_text(), (region,), layer, confidence=_mean_confidence(area), table=table)
     if not area.lines:
@@ -172,69 +167,3 @@ def _mean_confidence(area: _Area) -> float | None:
 
 def _top_down(lines: Sequence[PrintedLine]) -> list[PrintedLine]:
     return sorted(lines, key=lambda ln: (round(ln.box.y0), ln.box.x0))
-
-
-def _table(area: _Area, page: int, blocks: Sequence[dict[str, Any]]) -> Table:
-    """Words fall into the grid cell that holds most of them; a new line inside a cell becomes a space."""
-    box = area.box
-    ys = [box.y0, *(float(h) + box.y0 for h in area.grid.h_lines), box.y1]
-    xs = [box.x0, *(float(v) + box.x0 for v in area.grid.v_lines), box.x1]
-    rows, cols = len(ys) - 1, len(xs) - 1
-    texts: dict[tuple[int, int], str] = {}
-    printed = [ln.box for ln in area.lines]
-    for block in blocks:
-        if block.get("type", 0) != 0 or not Box(*block["bbox"]).overlap(box):
-            continue
-        for line in block["lines"]:
-            seen: set[tuple[int, int]] = set()
-            x0, y0, x1, y1 = _wide(Box(*line["bbox"]), 0.5)
-            mine = [b for b in printed if b.x0 < x1 and b.x1 > x0 and b.y0 < y1 and b.y1 > y0]
-            for at, word in _placed(line, mine, xs, ys):
-                if at not in seen:
-                    seen.add(at)
-                    if texts.get(at):
-                        texts[at] += " "
-                texts[at] = texts.get(at, "") + word
-    cells = tuple(
-        Cell(r, c, text, region=PageBox(page, Box(xs[c], ys[r], xs[c + 1], ys[r + 1]).rounded()))
-        for r in range(rows)
-        for c in range(cols)
-        if (text := clean(texts.get((r, c), "")))
-    )
-    return Table(rows, cols, cells)
-
-
-def _placed(
-    line: dict[str, Any], mine: Sequence[Box], xs: list[float], ys: list[float]
-) -> list[tuple[tuple[int, int], str]]:
-    """The words of the line inside the boxes ``mine``, each with the (row, column) that holds most of its characters.
-
-    A word is never cut by a grid line: on a scan the place of a character within its line is only an estimate.
-    Characters of lines that were given to another area are not ours, whatever box they stand in.
-    """
-    out: list[tuple[tuple[int, int], str]] = []
-    word: list[tuple[tuple[int, int], str]] = []
-    end = None
-    for span in line["spans"]:
-        for ch in span["chars"]:
-            x0, y0, x1, y1 = ch["bbox"]
-            x, y = (x0 + x1) / 2, (y0 + y1) / 2
-            blank = ch["c"].isspace()
-            if blank or (end is not None and x0 - end > _WORD_GAP * span["size"]):
-                out += _one_word(word, space=blank)
-                word = []
-            end = x1
-            if blank or not any(b.x0 - 0.5 <= x <= b.x1 + 0.5 and b.y0 - 0.5 <= y <= b.y1 + 0.5 for b in mine):
-                continue
-            row = min(max(bisect_right(ys, y) - 1, 0), len(ys) - 2)
-            col = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
-            word.append(((row, col), ch["c"]))
-    return out + _one_word(word, space=False)
-
-
-def _one_word(word: list[tuple[tuple[int, int], str]], *, space: bool) -> list[tuple[tuple[int, int], str]]:
-    if not word:
-        return []
-    places = [at for at, _ in word]
-    at = max(dict.fromkeys(places), key=places.count)
-    return [(at, "".join(c for _, c in word) + (" " if space else ""))]

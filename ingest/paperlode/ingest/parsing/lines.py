@@ -189,6 +189,10 @@ def block_of(
     text, placed = join_lines(lines, page)
     known = [ln.confidence for ln in lines if ln.confidence is not None]
     around = box or Box.around(ln.box for ln in lines)
+    letters: dict[float, int] = {}
+    for ln in lines:
+        letters[round(ln.size, 1)] = letters.get(round(ln.size, 1), 0) + len(ln.text)
+    bold = sum(len(ln.text) for ln in lines if ln.bold)
     return Block(
         kind=kind,
         text=text,
@@ -198,4 +202,6 @@ def block_of(
         confidence=round(sum(known) / len(known), 3) if known else None,
         lines=placed,
         flags=flags,
+        size=max(letters, key=lambda k: (letters[k], k)) if letters and not known else None,
+        bold=bold * 2 > sum(letters.values()) if letters and not known else None,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import PageFailure, ParsedPage
 from paperlode.ingest.errors import PageError, PageOutOfMemory, PageUnreadable, SourceError
-from paperlode.ingest.pages import PageRef, count_pages, open_pdf, read_picture
+from paperlode.ingest.pages import PageRef, bookmarks_of, count_pages, open_pdf, read_picture
 from paperlode.ingest.parsing.turning import lying, remove_rotation, turned_page
 from paperlode.ingest.workers import WorkerLimits, WorkerPool, is_memory_error, tidy
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalOptions", "LocalParser", "parse_page"]
 
-VERSION = "local-1"
+VERSION = "local-2"
 SCAN_DPI = 200
 _LOW_CONFIDENCE = 0.6
 _TIDY_PAGES = 8
@@ -65,7 +65,7 @@ class LocalParser:
 
     @property
     def fingerprint(self) -> str:
-        """``local-1``, and the route where it is forced."""
+        """``local-2``, and the route where it is forced."""
         return VERSION if self.options.route == "auto" else f"{VERSION}-{self.options.route}"
 
     @property
@@ -123,7 +123,8 @@ def parse_page(ref: PageRef, options: LocalOptions) -> ParsedPage:
     if next(_read) % _TIDY_PAGES == 0:
         tidy()
     try:
-        return _parse_pdf(ref, options) if ref.pdf else _parse_scan(ref)
+        page = _parse_pdf(ref, options) if ref.pdf else _parse_scan(ref)
+        return replace(page, bookmarks=bookmarks_of(ref))
     except PageError as e:
         return _failed(ref, e)
     except SourceError:  # the file is gone or not to be opened any more: that is no page's fault
