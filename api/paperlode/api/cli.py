@@ -60,6 +60,7 @@ class Format(StrEnum):
     markdown = "markdown"
     html = "html"
     jsonl = "jsonl"
+    docling = "docling"
 
 
 def main() -> None:
@@ -205,7 +206,7 @@ def export(
         list[str] | None, typer.Argument(help="Documents; all when none is named.", show_default=False)
     ] = None,
     form: Annotated[
-        Format, typer.Option("--format", "-f", help="jsonl gives one chunk a line, with its id.")
+        Format, typer.Option("--format", "-f", help="jsonl: one chunk a line, with its id. docling: a DoclingDocument.")
     ] = Format.markdown,
     output: Annotated[
         Path | None,
@@ -214,7 +215,7 @@ def export(
     index: IndexOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Write documents as values (json), text (markdown, html) or chunks (jsonl)."""
+    """Write documents as values (json, docling), text (markdown, html) or chunks (jsonl)."""
     with faces(as_json=as_json), open_archive(index) as archive:
         from paperlode.api.export import EXTENSIONS
         from paperlode.api.terminal import json_safe
@@ -228,7 +229,7 @@ def export(
         elif output:
             write_text(output, (piece for r in records for piece in archive.export(r.digest, form)))
         else:
-            safe = json_safe if form in {Format.json, Format.jsonl} else printable
+            safe = json_safe if form in {Format.json, Format.jsonl, Format.docling} else printable
             for r in records:
                 for piece in archive.export(r.digest, form):
                     sys.stdout.write(safe(piece))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXTENSIONS", "export", "find_source", "rebuild"]
 
-EXTENSIONS = {"json": ".json", "markdown": ".md", "html": ".html", "jsonl": ".jsonl"}
+EXTENSIONS = {"json": ".json", "markdown": ".md", "html": ".html", "jsonl": ".jsonl", "docling": ".docling.json"}
 """The formats, and the extension of a file in each."""
 
 
@@ -51,6 +51,10 @@ def _whole(document: ParsedDocument, form: str) -> str:
 
     if form == "json":
         return to_json(document) + "\n"
+    if form == "docling":
+        from paperlode.ingest.docling_export import docling_json
+
+        return docling_json(document) + "\n"
     return to_markdown(document) if form == "markdown" else to_html(document)
 
 
