@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paperlode.ingest.document import Chunk, Kind, Layer, Table, TablePart
+from paperlode.ingest.document import Chunk, Entry, Kind, Layer, Table, TablePart
 from paperlode.ingest.errors import InvalidRequest
-from paperlode.retrieval.index import Filter, Scored
+from paperlode.retrieval.index import Filter, HybridQuery, Scored
+from paperlode.retrieval.passages import TABLE_WORDS
 from paperlode.retrieval.search import Search, fuse
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def test_a_passage_is_the_chunk_and_its_neighbours_on_the_page(
 def test_a_table_is_put_together_before_the_text_around_it(
     index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
 ) -> None:
-    """Its parts first, with the repeated header once."""
+    """Whole, beyond the budget, with the repeated header once."""
 
     def part(n: int) -> TablePart:
         return TablePart(9, n, n + 1, 3, Table(1, 1, ()))
@@ -165,7 +166,64 @@ def test_a_table_is_put_together_before_the_text_around_it(
     assert passage(16) == "Year | Sales\n2017 | 10\n2018 | 20 zebra\n2019 | 30"
     assert passage(300).splitlines()[0] == "Text before"
     assert passage(300).count("Year | Sales") == 1
-    assert passage(0) == "Year | Sales\n2018 | 20 zebra"
+    assert passage(0) == passage(16)
+
+
+def test_of_an_endless_table_the_rows_around_are_shown(
+    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """A table longer than a page of figures is not shown whole: what is shown holds the hit and stays bounded."""
+    parts = 40
+    write(
+        [
+            chunk_of(
+                f"row {n} " + "of many words " * 30 + ("zebra" if n == 20 else ""),
+                ordinal=n,
+                kind=Kind.TABLE,
+                part=TablePart(9, n, n + 1, parts, Table(1, 1, ())),
+            )
+            for n in range(parts)
+        ]
+    )
+    shown = Search(index, embedder).search("zebra", limit=1)[0].passage
+    assert "zebra" in shown
+    assert "row 19 " in shown
+    assert "row 21 " in shown
+    assert len(shown.split()) <= TABLE_WORDS
+
+
+def test_a_row_leads_to_its_table(index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf) -> None:
+    """A chunk is scored by the best of its rows, one without rows is not, and the row helps to rank it."""
+    table = TablePart(1, 0, 3, 3, Table(3, 2, ()))
+    rows = (Entry(0, "Cash and cash equivalents"), Entry(1, "Cost of goods sold"), Entry(2, "Zebra feed"))
+    write(
+        [
+            chunk_of("1 | 2\n3 | 4", ordinal=0, kind=Kind.TABLE, part=table, entries=rows),
+            chunk_of("5 | 6\n7 | 8", ordinal=1, page=1, kind=Kind.TABLE),
+            chunk_of("Weather", ordinal=2, page=2),
+        ]
+    )
+    asked = embedder.embed_query("How much cash is there?")
+    scored = {s.id: s.row for s in index.search(HybridQuery(asked, None, 10))}
+    first, *others = (c.id for c in index.chunks("d1"))
+    best = max(float(embedder.embed([e.text])[0] @ asked) for e in rows)
+    assert scored[first] == pytest.approx(best, abs=1e-5)
+    assert [scored[i] for i in others] == [None, None]
+    assert Search(index, embedder).search("How much cash is there?")[0].chunk.id == first
+
+
+def test_chunks_are_filtered_by_their_flags(
+    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """Only those with one of the flags, or only those without."""
+    write([chunk_of("Zebra one", flags=("sum_mismatch",)), chunk_of("Zebra two", ordinal=1, page=1)])
+
+    def texts(**only: tuple[str, ...]) -> list[str]:
+        return [h.chunk.text for h in Search(index, embedder).search("zebra", filters=Filter(**only))]  # type: ignore[arg-type]
+
+    assert texts(flags=("sum_mismatch", "low_confidence")) == ["Zebra one"]
+    assert texts(without_flags=("sum_mismatch",)) == ["Zebra two"]
+    assert len(texts()) == 2
 
 
 def test_fusion_weighs_meaning_and_words() -> None:

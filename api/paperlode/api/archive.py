@@ -17,8 +17,9 @@ from paperlode.ingest.errors import ArchiveNotFound, DocumentNotFound, InvalidRe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from paperlode.api.reparse import PageOutcome, ReparseReport
     from paperlode.ingest.document import Box, Chunk
-    from paperlode.ingest.ledger import DocumentRecord, FailedPage, Recipe
+    from paperlode.ingest.ledger import DocumentRecord, FailedPage, FlaggedPage, Recipe
     from paperlode.ingest.parsing.base import Parser
     from paperlode.ingest.pipeline import Progress, RunReport
     from paperlode.ingest.workers import WorkerPool
@@ -212,6 +213,57 @@ class Archive:
             self._manifest = replace(self._manifest, parser=recipe.parser, chunker=recipe.chunker)
             self._manifest.write(self.directory)
 
+    def flagged(self, documents: Sequence[str] = ()) -> list[FlaggedPage]:
+        """Pages that failed or that the judge wants looked at, with reasons and boxes, by document and page.
+
+        Raises:
+            DocumentNotFound, InvalidRequest: no document, or several, are called that.
+        """
+        if not documents:
+            return self._ledger.flagged_pages()
+        return [p for d in documents for p in self._ledger.flagged_pages(self.document(d).digest)]
+
+    def reparse(
+        self,
+        documents: Sequence[str] = (),
+        *,
+        codes: Sequence[str] = (),
+        options: IngestOptions | None = None,
+        parser: Parser | None = None,
+        on_page: Callable[[PageOutcome], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> ReparseReport:
+        """Read the pages that want a look again, with the parser that the options ask for; see ``api.reparse``.
+
+        Args:
+            documents: only of these; all when empty.
+            codes: only pages with one of these findings; all when empty.
+            options: which parser, and how.
+            parser: None for the one that the options ask for; closed at the end.
+            on_page: told what came of each page.
+            on_notice: as for ``ingest``.
+
+        Raises:
+            DocumentNotFound, InvalidRequest: no such document or finding.
+            SourceError: a document's file is gone, or holds something else now.
+            ServerError: no recognition server can be used.
+        """
+        from paperlode.api.parsers import make_parser
+        from paperlode.api.reparse import Reparse, ReparseReport, chosen
+        from paperlode.api.sink import IndexSink
+
+        wanted = chosen(self.flagged(documents), codes=codes)
+        if not wanted:
+            return ReparseReport()
+        options = options or IngestOptions()
+        with self._ingesting, ExitStack() as stack:
+            parser = parser or make_parser(options, notice=on_notice)
+            stack.callback(parser.close)
+            sink = IndexSink(self._index, self.embedder)
+            space = (self.directory.root, options.free_bytes)
+            work = Reparse(self._ledger, sink, self.embedder, parser, space=space, on_page=on_page)
+            return work.run([(self.document(d), pages) for d, pages in wanted.items()])
+
     def delete(self, document: str) -> DocumentRecord:
         """Take a document out of the index; the file itself is not touched. Returns what it was.
 
@@ -268,6 +320,8 @@ class Archive:
             kinds=_members(Kind, scope.kinds, "kind"),
             pages=scope.pages,
             layers=_members(Layer, scope.layers, "layer"),
+            flags=scope.flags,
+            without_flags=scope.without_flags,
         )
 
     def names(self, hits: Sequence[Hit]) -> dict[str, str]:
@@ -289,6 +343,8 @@ class Archive:
 
     def status(self) -> Status:
         """What the archive holds."""
+        from paperlode.ingest.ledger_findings import base_of
+
         m = self._manifest
         documents = self._ledger.documents()
         indexed = [d for d in documents if d.status == "indexed"]
@@ -301,7 +357,7 @@ class Archive:
             chunker=m.chunker,
             counts=self._ledger.counts(),
             failures=self._ledger.failures(),
-            outdated=sum((d.recipe.parser, d.recipe.chunker) != (m.parser, m.chunker) for d in indexed),
+            outdated=sum((base_of(d.recipe.parser), d.recipe.chunker) != (m.parser, m.chunker) for d in indexed),
             pending=sum(d.status == "pending" for d in documents),
         )
 

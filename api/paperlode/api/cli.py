@@ -31,7 +31,10 @@ from paperlode.api.options import (
     OfKind,
     OnPages,
     PasswordOption,
+    WithFlag,
+    WithoutFlag,
 )
+from paperlode.api.review_command import reparse, review
 from paperlode.api.vllm_command import vllm_app
 from paperlode.ingest.errors import InvalidRequest
 
@@ -84,6 +87,8 @@ def common(
 
 
 app.command()(ingest)
+app.command()(review)
+app.command()(reparse)
 
 
 @app.command()
@@ -94,13 +99,16 @@ def search(
     document: InDocument = None,
     kind: OfKind = None,
     pages: OnPages = None,
+    flag: WithFlag = None,
+    no_flag: WithoutFlag = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the best pages for a question, each with its box."""
     with faces(as_json=as_json), open_archive(index) as archive:
         from paperlode.api import terminal, views
 
-        hits = archive.search(question, limit=limit, scope=scope_of(document, kind, pages))
+        scope = scope_of(document, kind, pages, flags=flag, without_flags=no_flag)
+        hits = archive.search(question, limit=limit, scope=scope)
         names = archive.names(hits)
         if as_json:
             terminal.print_json({"question": question, "hits": views.hit_objects(hits, names)})

@@ -56,11 +56,24 @@ def open_archive(index: Path | None) -> "Archive":
     return Archive.open(settings_of(index=index).index)
 
 
-def scope_of(documents: list[str] | None, kinds: list[str] | None, pages: str | None) -> "Scope":
+def scope_of(
+    documents: list[str] | None,
+    kinds: list[str] | None,
+    pages: str | None,
+    *,
+    flags: list[str] | None = None,
+    without_flags: list[str] | None = None,
+) -> "Scope":
     """The scope that the search options describe."""
     from paperlode.api.archive import Scope
 
-    return Scope(documents=tuple(documents or ()), kinds=tuple(kinds or ()), pages=page_range(pages) if pages else None)
+    return Scope(
+        documents=tuple(documents or ()),
+        kinds=tuple(kinds or ()),
+        pages=page_range(pages) if pages else None,
+        flags=tuple(flags or ()),
+        without_flags=tuple(without_flags or ()),
+    )
 
 
 def page_range(text: str) -> tuple[int, int]:

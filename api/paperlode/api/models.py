@@ -121,6 +121,14 @@ class _Question(BaseModel):
         Field(max_length=MAX_FILTERS, description="only these: digest, the beginning of one, or file name"),
     ] = []
     kinds: Annotated[list[Kind], Field(max_length=MAX_FILTERS, description="only blocks of these kinds")] = []
+    flags: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=100)]],
+        Field(max_length=MAX_FILTERS, description="only what has one of these quality flags"),
+    ] = []
+    without_flags: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=100)]],
+        Field(max_length=MAX_FILTERS, description="nothing that has one of these quality flags"),
+    ] = []
     page_from: Annotated[int | None, Field(ge=0, le=MAX_PAGE, description="first page, 0-based")] = None
     page_to: Annotated[int | None, Field(ge=0, le=MAX_PAGE, description="last page, 0-based, inclusive")] = None
 

@@ -18,6 +18,8 @@ __all__ = [
     "ServerOption",
     "TextLayerOption",
     "VersionOption",
+    "WithFlag",
+    "WithoutFlag",
 ]
 
 IndexOption = Annotated[
@@ -72,4 +74,11 @@ LayoutOption = Annotated[
 DeviceOption = Annotated[
     str | None,
     typer.Option("--device", help="Where the layout model runs: cpu, cuda. [default: cpu]", show_default=False),
+]
+WithFlag = Annotated[
+    list[str] | None,
+    typer.Option("--flag", help="Only what has this quality flag: sum_mismatch, low_confidence, ...; repeatable."),
+]
+WithoutFlag = Annotated[
+    list[str] | None, typer.Option("--no-flag", help="Nothing that has this quality flag; repeatable.")
 ]

@@ -48,12 +48,16 @@ class Scope:
         kinds: of blocks (``table``, ``formula``, ...), see ``paperlode.ingest.document.Kind``.
         pages: first and last page, 0-based, both inclusive.
         layers: ``body``, ``note``, ``furniture``; body and notes when empty.
+        flags: only what has one of these flags (``sum_mismatch``, ``low_confidence``, ...).
+        without_flags: nothing that has one of these.
     """
 
     documents: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     pages: tuple[int, int] | None = None
     layers: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    without_flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

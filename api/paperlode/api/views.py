@@ -181,6 +181,9 @@ def show_status(status: Status, documents: Sequence[DocumentRecord]) -> None:
             counts = (str(n) for n in (d.page_count, d.failed_pages, d.chunks))
             table.add_row(styled(d.name), d.digest[:12], *counts, styled(_document_readers(d)))
         out.print(table)
+    if c.flagged_pages:
+        look = f"{c.flagged_pages} of {c.pages} pages want a look: paperlode review lists them, paperlode reparse reads"
+        out.print(f"{look} them again.")
     if status.outdated:
         out.print(f"{status.outdated} documents were made with an older parser or chunker: ingest them again.")
     if status.pending:

@@ -242,6 +242,11 @@ class ParsedPage:
     findings: tuple[Finding, ...] = ()
 
     @property
+    def concerns(self) -> tuple[Finding, ...]:
+        """What the judge says about the page and its blocks."""
+        return (*self.findings, *(f for b in self.blocks for f in b.findings))
+
+    @property
     def text(self) -> str:
         """All blocks' text in reading order."""
         return "\n".join(b.text for b in self.blocks)
@@ -337,23 +342,36 @@ class Chunk:
 
     @property
     def embedded_text(self) -> str:
-        """What the embedder reads: heading path, context, own text, unless ``embedded`` says otherwise."""
-        return self.embedded or embedded_text(self.heading_path, self.context, self.text)
+        """What the embedder reads: title, heading path, context, own text, unless ``embedded`` says otherwise."""
+        return self.embedded or embedded_text(self.heading_path, self.context, self.text, self.title)
 
     @property
     def searched_text(self) -> str:
-        """What words are found in: heading path, context and own text, whole."""
-        return embedded_text(self.heading_path, self.context, self.text)
+        """What words are found in: title, heading path, context and own text, whole."""
+        return embedded_text(self.heading_path, self.context, self.text, self.title)
 
     @property
     def shown_text(self) -> str:
-        """What a person reads: context (header rows, caption) and own text, without the heading path."""
+        """What a person reads: context (header rows, caption) and own text, without title and heading path."""
         return f"{self.context}\n{self.text}" if self.context else self.text
 
 
-def embedded_text(heading_path: tuple[str, ...], context: str, text: str) -> str:
-    """The text an embedder reads for a chunk: heading path on one line, then context, then own text."""
-    return "\n".join(t for t in (" > ".join(heading_path), context, text) if t)
+def embedded_text(heading_path: tuple[str, ...], context: str, text: str, title: str = "") -> str:
+    """The text an embedder reads for a chunk: title and heading path on one line, then context, then own text.
+
+    A title that the heading path or the own text begins with is not said twice.
+    """
+    if title and heading_path and same_title(title, heading_path[0]):
+        heading_path = heading_path[1:]
+    elif title and not heading_path and same_title(title, " ".join(text[: len(title) + 80].split())[: len(title)]):
+        title = ""
+    names = (title, *heading_path) if title else heading_path
+    return "\n".join(t for t in (" > ".join(names), context, text) if t)
+
+
+def same_title(title: str, heading: str) -> bool:
+    """Whether a heading is the title, which may be shortened (``Annual report for …``)."""
+    return heading == title or (title.endswith("…") and heading.startswith(title[:-1]))
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {}

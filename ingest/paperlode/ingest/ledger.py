@@ -26,6 +26,14 @@ from paperlode.ingest.errors import (
     PaperlodeError,
     SchemaMismatch,
 )
+from paperlode.ingest.ledger_findings import (
+    FlaggedPage,
+    adopt_pages,
+    count_flagged,
+    flagged_pages,
+    put_findings,
+    read_with,
+)
 from paperlode.ingest.ledger_rows import (
     pages_by_reader,
     pages_of,
@@ -45,6 +53,7 @@ from paperlode.ingest.ledger_tables import (
     Recipe,
     documents,
     failures,
+    findings,
     mapped,
     meta,
     metadata,
@@ -59,7 +68,7 @@ if TYPE_CHECKING:
     from paperlode.ingest.document import Source
     from paperlode.ingest.sources import Stamp
 
-__all__ = ["Counts", "DocumentRecord", "FailedPage", "FailureRecord", "Ledger", "Recipe"]
+__all__ = ["Counts", "DocumentRecord", "FailedPage", "FailureRecord", "FlaggedPage", "Ledger", "Recipe"]
 
 _BATCH = 64
 
@@ -170,6 +179,12 @@ class Ledger:
         with self._work() as db:
             db.execute(pages.delete().where(*pages_of(digest, parser), pages.c.page.in_(numbers)))
             db.execute(pages.insert(), rows)
+            put_findings(db, digest, parser, parsed)
+
+    def adopt_pages(self, digest: str, old: str, new: str) -> None:
+        """Keep the pages that the parser ``old`` read as pages of ``new`` too: some of them will be read again."""
+        with self._work() as db:
+            adopt_pages(db, digest, old, new)
 
     def finish(
         self, source: Source, recipe: Recipe, stamp: Stamp, *, chunks: int, read_by: Mapping[str, int] | None = None
@@ -192,7 +207,8 @@ class Ledger:
                     updated=time.time(),
                 )
             )
-            db.execute(pages.delete().where(pages.c.digest == source.digest, pages.c.parser != recipe.parser))
+            for table in (pages, findings):
+                db.execute(table.delete().where(table.c.digest == source.digest, table.c.parser != recipe.parser))
             put_readers(db, source.digest, read_by or {})
             put_path(db, source.uri, source.digest, stamp)
 
@@ -220,6 +236,7 @@ class Ledger:
         """Drop the pages kept for a document (they were read from other bytes)."""
         with self._work() as db:
             db.execute(pages.delete().where(*pages_of(digest, parser)))
+            db.execute(findings.delete().where(findings.c.digest == digest, findings.c.parser == parser))
 
     def forget_index(self, digest: str | None = None) -> None:
         """Note that the document (None: every one) is not searchable any more; pages stay, so nothing is parsed again."""
@@ -242,9 +259,12 @@ class Ledger:
     # -- questions
 
     def is_done(self, digest: str, recipe: Recipe, *, whole: bool = False) -> bool:
-        """Whether the document is searchable as made by ``recipe``; with ``whole``, also without a failed page."""
-        made = [documents.c[k] == v for k, v in recipe_columns(recipe).items()]
-        where = [documents.c.digest == digest, documents.c.status == "indexed", *made]
+        """Whether the document is searchable as made by ``recipe``; with ``whole``, also without a failed page.
+
+        Pages that were read again by another parser since (``adopt_pages``) do not unmake it.
+        """
+        made = [documents.c[k] == v for k, v in recipe_columns(recipe).items() if k != "parser"]
+        where = [documents.c.digest == digest, documents.c.status == "indexed", read_with(recipe.parser), *made]
         if whole:
             where.append(documents.c.failed_pages == 0)
         with self._work() as db:
@@ -298,6 +318,11 @@ class Ledger:
         )
         with self._work() as db:
             return [FailedPage(*row) for row in db.execute(query.order_by(pages.c.page))]
+
+    def flagged_pages(self, digest: str | None = None) -> list[FlaggedPage]:
+        """Pages of a searchable document, or of all, that failed or that the judge wants looked at; by name and page."""
+        with self._work() as db:
+            return list(flagged_pages(db, digest))
 
     def documents(self) -> list[DocumentRecord]:
         """Every document, by name."""
@@ -388,4 +413,5 @@ class Ledger:
             row: Any = db.execute(sums).one()
             failed = db.scalar(sa.select(sa.func.count()).select_from(failures)) or 0
             by_reader = pages_by_reader(db, int(row[1]) - int(row[2]))
-        return Counts(int(row[0]), int(row[1]), int(row[2]), int(row[3]), failed, by_reader)
+            flagged = count_flagged(db)
+        return Counts(int(row[0]), int(row[1]), int(row[2]), int(row[3]), failed, by_reader, flagged)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from paperlode.ingest.ledger_tables import DocumentRecord, Recipe, documents, failures, pages, paths, read_by
+from paperlode.ingest.ledger_tables import DocumentRecord, Recipe, documents, failures, findings, pages, paths, read_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ def pages_by_reader(db: sa.Connection, readable: int) -> dict[str, int]:
 
 def remove_document(db: sa.Connection, digest: str) -> None:
     """Drop everything known of a document."""
-    for table in (pages, paths, read_by, documents):
+    for table in (pages, findings, paths, read_by, documents):
         db.execute(table.delete().where(table.c.digest == digest))
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Recipe",
     "documents",
     "failures",
+    "findings",
     "mapped",
     "meta",
     "metadata",
@@ -101,6 +102,19 @@ read_by = sa.Table(  # pages of searchable documents by what read them; an older
 )
 
 
+findings = sa.Table(  # what the judge said of pages; an older ledger gets the table when it is opened
+    "findings",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("parser", sa.String, primary_key=True),
+    sa.Column("page", sa.Integer, primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),  # among the findings of the page
+    sa.Column("code", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("regions", sa.String, nullable=False),  # JSON: [[page, x0, y0, x1, y1], ...]
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What makes chunks out of bytes: fingerprints of the parser, the chunker and the embedder."""
@@ -164,7 +178,10 @@ class FailedPage:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Sums over the indexed documents, and the number of files that failed; ``read_by`` as in ``DocumentRecord``."""
+    """Sums over the indexed documents, and the number of files that failed; ``read_by`` as in ``DocumentRecord``.
+
+    ``flagged_pages`` were parsed, and the judge wants a person to look at them.
+    """
 
     documents: int
     pages: int
@@ -172,6 +189,7 @@ class Counts:
     chunks: int
     failures: int
     read_by: Mapping[str, int] = field(default_factory=dict)
+    flagged_pages: int = 0
 
 
 @contextmanager

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INDEX_VERSION", "Filter", "HybridQuery", "Index", "Passage", "Schema", "Scored"]
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 """Raised when stored points cannot be read by older code, or older points by this code."""
 
 
@@ -78,12 +78,20 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which chunks count. Empty fields do not restrict; ``pages`` is first and last, 0-based, both inclusive."""
+    """Which chunks count. Empty fields do not restrict.
+
+    Attributes:
+        documents: digests. kinds, layers: any of them.
+        pages: first and last, 0-based, both inclusive.
+        flags: chunks with any of these flags. without_flags: chunks with none of these.
+    """
 
     documents: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
     pages: tuple[int, int] | None = None
     layers: tuple[Layer, ...] = ()
+    flags: tuple[str, ...] = ()
+    without_flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pages and not 0 <= self.pages[0] <= self.pages[1]:
@@ -96,7 +104,7 @@ class Filter:
 class HybridQuery:
     """One question to an index: up to ``limit`` best chunks by each of the two vectors, either of which may be missing.
 
-    ``dense`` has shape ``(dimensions,)``. The lexical vector is also compared with the pages' vectors.
+    ``dense`` has shape ``(dimensions,)`` and is also compared with the rows of tables, the lexical vector with the pages.
     """
 
     dense: NDArray[np.float32] | None
@@ -109,13 +117,15 @@ class HybridQuery:
 class Scored:
     """A candidate and how well it fits, None where it was not among the best by that vector.
 
-    ``dense`` is a cosine, ``lexical`` the chunk's BM25, ``page`` the BM25 of the page it starts on.
+    ``dense`` is a cosine, ``lexical`` the chunk's BM25, ``page`` the BM25 of the page it starts on, ``row`` the cosine of
+    the best of its table rows.
     """
 
     id: str
     dense: float | None
     lexical: float | None
     page: float | None
+    row: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,7 @@ class Index(Protocol):
         dense: NDArray[np.float32],
         sparse: Sequence[SparseVector],
         pages: Sequence[SparseVector] | None = None,
+        rows: Sequence[NDArray[np.float32]] | None = None,
     ) -> None:
         """Stores chunks with their vectors; not searchable yet.
 
@@ -155,6 +166,7 @@ class Index(Protocol):
                 are found by their words only.
             sparse: each chunk's own terms.
             pages: for each chunk the terms of the page it starts on, which help to rank it.
+            rows: for each chunk the vectors of its entries (``Chunk.entries``), shape ``(entries, dimensions)``.
 
         Raises:
             StorageFull: no room; what was staged before is still there.

@@ -13,6 +13,9 @@ from .lexical import sparse_document, sparse_page, term_counts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from paperlode.ingest.document import Chunk
 
     from .embedding import Embedder
@@ -88,14 +91,24 @@ class Writer:
         dense = np.zeros((len(chunks), self._embedder.dimensions), dtype=np.float32)
         if meant:
             dense[meant] = self._embedder.embed([chunks[i].embedded_text for i in meant])
+        rows = self._rows(chunks)
         times.append(perf_counter())
         sparse = [sparse_document(c.searched_text) for c in chunks]
         by_page = {p: sparse_page(self._pages[p]) for p in {_first(c) for c in chunks}}
         times.append(perf_counter())
-        self._index.stage(chunks, dense, sparse, [by_page[_first(c)] for c in chunks])
+        self._index.stage(chunks, dense, sparse, [by_page[_first(c)] for c in chunks], rows)
         times.append(perf_counter())
         for stage, start, end in zip(("embed", "lexical", "index"), times, times[1:], strict=False):
             self.seconds[stage] += end - start
+
+    def _rows(self, chunks: Sequence[Chunk]) -> list[NDArray[np.float32]]:
+        """The vectors of each chunk's entries; the same text, as in the same table of another year, is embedded once."""
+        import numpy as np
+
+        texts = list(dict.fromkeys(e.text for c in chunks for e in c.entries))
+        known = dict(zip(texts, self._embedder.embed(texts), strict=True)) if texts else {}
+        none = np.zeros((0, self._embedder.dimensions), dtype=np.float32)
+        return [np.stack([known[e.text] for e in c.entries]) if c.entries else none for c in chunks]
 
 
 def _first(chunk: Chunk) -> int:

@@ -49,6 +49,12 @@ def search_by_url(
     kind: Annotated[
         list[Kind] | None, Query(max_length=MAX_FILTERS, description="only blocks of this kind; repeatable")
     ] = None,
+    flag: Annotated[
+        list[Name] | None, Query(max_length=MAX_FILTERS, description="only what has this quality flag; repeatable")
+    ] = None,
+    no_flag: Annotated[
+        list[Name] | None, Query(max_length=MAX_FILTERS, description="nothing that has this quality flag; repeatable")
+    ] = None,
     page_from: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="first page, 0-based")] = None,
     page_to: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="last page, 0-based, inclusive")] = None,
 ) -> SearchResults:
@@ -58,6 +64,8 @@ def search_by_url(
         limit=limit,
         documents=document or [],
         kinds=kind or [],
+        flags=flag or [],
+        without_flags=no_flag or [],
         page_from=page_from,
         page_to=page_to,
     )
@@ -103,7 +111,13 @@ def _scope(request: SearchRequest | AskRequest) -> Scope:
     pages = None
     if request.page_from is not None or request.page_to is not None:
         pages = (request.page_from or 0, MAX_PAGE if request.page_to is None else request.page_to)
-    return Scope(documents=tuple(request.documents), kinds=tuple(request.kinds), pages=pages)
+    return Scope(
+        documents=tuple(request.documents),
+        kinds=tuple(request.kinds),
+        pages=pages,
+        flags=tuple(request.flags),
+        without_flags=tuple(request.without_flags),
+    )
 
 
 def _hits(hits: Sequence[Hit], names: Mapping[str, str]) -> list[HitOut]:
