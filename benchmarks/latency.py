@@ -3,7 +3,7 @@
     python benchmarks/latency.py --index DIR --questions FILE [--n 200] [--limit 5]
 
 Ours: ``Archive.search`` to finished hits (fused, one a page, grown to passages, boxes and all). Bare: the question embedded,
-its lexical vector made, and one query with the same three prefetches (dense, chunk and page words), fused by the engine,
+its lexical vector made, and one query with the same four prefetches (dense, table rows, chunk and page words), fused by the engine,
 payload included, on a copy of the same shard. The last line is JSON with both medians in milliseconds and their ratio.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperlode.api.archive import Archive
-from paperlode.retrieval.edge import DENSE, LEXICAL, PAGE
+from paperlode.retrieval.edge import DENSE, LEXICAL, PAGE, ROWS
 from paperlode.retrieval.lexical import sparse_query
 from paperlode.retrieval.search import DEPTH
 
@@ -35,7 +35,11 @@ def bare(folder: Path, embedder: Any, limit: int) -> Callable[[str], Any]:
     def ask(question: str) -> Any:
         words = sparse_query(question)
         terms = SparseVector(list(words.indices), list(words.values))
-        legs = [Prefetch(limit=DEPTH, query=Query.Nearest(embedder.embed_query(question).tolist(), using=DENSE))]
+        vector = embedder.embed_query(question).tolist()
+        legs = [
+            Prefetch(limit=DEPTH, query=Query.Nearest(vector, using=DENSE)),
+            Prefetch(limit=DEPTH, query=Query.Nearest([vector], using=ROWS)),
+        ]
         if words.indices:
             legs += [Prefetch(limit=DEPTH, query=Query.Nearest(terms, using=name)) for name in (LEXICAL, PAGE)]
         return shard.query(QueryRequest(limit=limit, prefetches=legs, query=Fusion.Rrf(k=60), with_payload=True))

@@ -15,7 +15,7 @@ from paperlode.api.archive import Archive, Scope, Status
 from paperlode.api.models import ArchiveLike
 from paperlode.api.routes.problems import STATUS, status_of
 from paperlode.ingest import errors
-from paperlode.ingest.document import Box, Chunk, Kind, Layer, PageBox
+from paperlode.ingest.document import Box, Chunk, Finding, Kind, Layer, PageBox
 from paperlode.ingest.ledger_tables import Counts, DocumentRecord, FailedPage, Recipe
 from paperlode.retrieval.answer import Answer, Citation
 from paperlode.retrieval.index import Filter
@@ -37,9 +37,12 @@ def record(digest: str, name: str) -> DocumentRecord:
 
 def hit(rank: int = 1) -> Hit:
     """A clause that runs over two pages."""
+    seen = Finding("sum_mismatch", "90 is stated, 80 is the sum.", BOXES[:1])
     chunk = Chunk(
-        CLAUSE, LEASE, 4, TEXT, Kind.TEXT, Layer.BODY, BOXES, (7, 8), 20, "local-2", heading_path=("7 Liability",)
-    )
+        CLAUSE, LEASE, 4, TEXT, Kind.TEXT, Layer.BODY, BOXES, (7, 8), 20, "local-2",
+        heading_path=("7 Liability",), flags=("sum_mismatch",), findings=(seen,),
+        labels=("7.2",), references=("term:Tenant",),
+    )  # fmt: skip
     return Hit(rank, 1.5, chunk, 3, f"7.2 Cap\n{TEXT}")
 
 
@@ -164,7 +167,16 @@ def test_search_points_at_page_and_boxes(client: TestClient) -> None:
                 "text": TEXT,
                 "passage": f"7.2 Cap\n{TEXT}",
                 "confidence": None,
-                "flags": [],
+                "flags": ["sum_mismatch"],
+                "findings": [
+                    {
+                        "code": "sum_mismatch",
+                        "reason": "90 is stated, 80 is the sum.",
+                        "regions": [{"page": 3, "box": [72, 310.5, 523.2, 352.8]}],
+                    }
+                ],
+                "labels": ["7.2"],
+                "references": ["term:Tenant"],
                 "read_by": ["local-2"],
                 "picture": f"/v1/documents/{LEASE}/pages/3/picture.png?hit={CLAUSE}",
             }

@@ -379,7 +379,7 @@ class Archive:
         return self._ledger.failed_pages(record.digest, record.recipe.parser)
 
     def export(self, document: str, form: str) -> Iterator[str]:
-        """The document as ``json``, ``markdown``, ``html``, ``docling`` or ``jsonl`` (one chunk a line), in pieces of text.
+        """The document as ``json``, ``markdown``, ``html``, ``docling``, ``jsonl`` (chunks) or ``figures``, in pieces of text.
 
         Raises:
             DocumentNotFound, InvalidRequest: no such document or format.

@@ -64,6 +64,7 @@ class Format(StrEnum):
     html = "html"
     jsonl = "jsonl"
     docling = "docling"
+    figures = "figures"
 
 
 def main() -> None:
@@ -214,7 +215,12 @@ def export(
         list[str] | None, typer.Argument(help="Documents; all when none is named.", show_default=False)
     ] = None,
     form: Annotated[
-        Format, typer.Option("--format", "-f", help="jsonl: one chunk a line, with its id. docling: a DoclingDocument.")
+        Format,
+        typer.Option(
+            "--format",
+            "-f",
+            help="jsonl: one chunk a line. docling: a DoclingDocument. figures: one table cell a line.",
+        ),
     ] = Format.markdown,
     output: Annotated[
         Path | None,
@@ -223,7 +229,7 @@ def export(
     index: IndexOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Write documents as values (json, docling), text (markdown, html) or chunks (jsonl)."""
+    """Write documents as values (json, docling), text (markdown, html), chunks (jsonl) or tables as data (figures)."""
     with faces(as_json=as_json), open_archive(index) as archive:
         from paperlode.api.export import EXTENSIONS
         from paperlode.api.terminal import json_safe
@@ -237,7 +243,7 @@ def export(
         elif output:
             write_text(output, (piece for r in records for piece in archive.export(r.digest, form)))
         else:
-            safe = json_safe if form in {Format.json, Format.jsonl, Format.docling} else printable
+            safe = json_safe if form in {Format.json, Format.jsonl, Format.docling, Format.figures} else printable
             for r in records:
                 for piece in archive.export(r.digest, form):
                     sys.stdout.write(safe(piece))

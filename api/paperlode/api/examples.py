@@ -2,12 +2,17 @@
 
 from pydantic import JsonValue
 
-__all__ = ["ASKED", "CITATION", "DOCUMENT", "FAILED", "HIT", "READ_BY", "REGION"]
+__all__ = ["ASKED", "CITATION", "DOCUMENT", "FAILED", "FINDING", "HIT", "READ_BY", "REGION"]
 
 DIGEST = "8f4b1c9e6a2d7035b1e8c4f60d93a7528f4b1c9e6a2d7035b1e8c4f60d93a752"
 CHUNK = "3f0c7a52-8a61-5d0e-9c38-1f2b64d7e9a0"
 REGION: dict[str, JsonValue] = {"page": 3, "box": [72.0, 310.5, 523.2, 352.8]}
 READ_BY: dict[str, JsonValue] = {"paddleocr-vl-1.6-1-v3-200-png": 12, "paddleocr-vl-1.6-1-v3-200-png/text-layer": 2}
+FINDING: dict[str, JsonValue] = {
+    "code": "sum_mismatch",
+    "reason": "Total assets, 2023: 1,420 is stated, its rows come to 1,402.",
+    "regions": [REGION],
+}
 HIT: dict[str, JsonValue] = {
     "rank": 1,
     "score": 1.73,
@@ -24,6 +29,9 @@ HIT: dict[str, JsonValue] = {
     "passage": "7.2 Cap\nThe total liability of the Supplier shall not exceed EUR 2,000,000.",
     "confidence": 0.97,
     "flags": [],
+    "findings": [],
+    "labels": ["7.2"],
+    "references": ["term:Supplier"],
     "read_by": ["paddleocr-vl-1.6-1-v3-200-png"],
     "picture": f"/v1/documents/{DIGEST}/pages/3/picture.png?hit={CHUNK}",
 }

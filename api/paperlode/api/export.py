@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["EXTENSIONS", "export", "find_source", "rebuild"]
 
-EXTENSIONS = {"json": ".json", "markdown": ".md", "html": ".html", "jsonl": ".jsonl", "docling": ".docling.json"}
+EXTENSIONS = {
+    "json": ".json",
+    "markdown": ".md",
+    "html": ".html",
+    "jsonl": ".jsonl",
+    "docling": ".docling.json",
+    "figures": ".figures.jsonl",
+}
 """The formats, and the extension of a file in each."""
 
 
@@ -26,6 +33,8 @@ def export(ledger: Ledger, index: Index, record: DocumentRecord, form: str) -> I
         raise InvalidRequest(f"There is no export format {form!r}.", hint=f"Known: {', '.join(EXTENSIONS)}.")
     if form == "jsonl":
         return _chunk_lines(index, record)
+    if form == "figures":
+        return _figure_lines(ledger, record)
     return iter([_whole(rebuild(ledger, record), form)])
 
 
@@ -34,6 +43,20 @@ def _chunk_lines(index: Index, record: DocumentRecord) -> Iterator[str]:
 
     for chunk in index.chunks(record.digest):
         yield json.dumps({**json.loads(to_json(chunk)), "name": record.name}, ensure_ascii=False) + "\n"
+
+
+def _figure_lines(ledger: Ledger, record: DocumentRecord) -> Iterator[str]:
+    """The figures of the tables, one a line; the document streams."""
+    from paperlode.ingest.assembly import assemble
+    from paperlode.ingest.figures import figures
+
+    for f in figures(assemble(ledger.pages(record.digest, record.recipe.parser))):
+        line = {
+            "name": record.name, "table": f.table, "caption": f.caption, "row": f.row, "column": f.col,
+            "row_path": f.row_path, "column_path": f.column_path, "text": f.text, "value": str(f.value), "unit": f.unit,
+            "scale": str(f.scale), "page": f.region.page if f.region else None, "box": f.region.box if f.region else None,
+        }  # fmt: skip
+        yield json.dumps(line, ensure_ascii=False) + "\n"
 
 
 def rebuild(ledger: Ledger, record: DocumentRecord) -> ParsedDocument:

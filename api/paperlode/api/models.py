@@ -12,8 +12,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from paperlode.api.archive import Scope, Status
-from paperlode.api.examples import ASKED, CITATION, DOCUMENT, FAILED, HIT, READ_BY, REGION
-from paperlode.ingest.document import Box, Chunk, Kind, Layer, PageBox
+from paperlode.api.examples import ASKED, CITATION, DOCUMENT, FAILED, FINDING, HIT, READ_BY, REGION
+from paperlode.ingest.document import Box, Chunk, Finding, Kind, Layer, PageBox
 from paperlode.ingest.ledger_tables import DocumentRecord, FailedPage
 from paperlode.retrieval.answer import Answer
 from paperlode.retrieval.answer import Citation as AnswerCitation
@@ -31,6 +31,7 @@ __all__ = [
     "DocumentList",
     "DocumentOut",
     "FailedPageOut",
+    "FindingOut",
     "Health",
     "HitOut",
     "Problem",
@@ -113,6 +114,21 @@ class Region(BaseModel):
         return cls(page=region.page, box=(x0, y0, x1, y1))
 
 
+class FindingOut(BaseModel):
+    """Why something wants a look."""
+
+    model_config = _example(FINDING)
+
+    code: str
+    reason: Annotated[str, Field(description="for a person")]
+    regions: list[Region]
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        """From the value."""
+        return cls(code=finding.code, reason=finding.reason, regions=[Region.of(r) for r in finding.regions])
+
+
 class _Question(BaseModel):
     question: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION, description="in plain words")]
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="how many pages to find")] = 5
@@ -165,6 +181,9 @@ class HitOut(BaseModel):
     passage: Annotated[str, Field(description="the evidence with its neighbours on the page")]
     confidence: Annotated[float | None, Field(description="0 to 1 of the recognition; null for a digital text layer")]
     flags: list[str]
+    findings: Annotated[list[FindingOut], Field(description="what the judge of quality says of the evidence")]
+    labels: Annotated[list[str], Field(description="what it can be referred to by: 4.2(b), Table3, term:Affiliate")]
+    references: Annotated[list[str], Field(description="labels of what it refers to in the same document")]
     read_by: Annotated[list[str], Field(description=_READ_BY)]
     picture: Annotated[str, Field(description="path of the page's picture with the evidence marked")]
 
@@ -188,6 +207,9 @@ class HitOut(BaseModel):
             passage=hit.passage,
             confidence=chunk.confidence,
             flags=list(chunk.flags),
+            findings=[FindingOut.of(f) for f in chunk.findings],
+            labels=list(chunk.labels),
+            references=list(chunk.references),
             read_by=list(chunk.read_by or (chunk.parser,)),
             picture=f"{_picture(chunk.document, hit.page)}?hit={quote(chunk.id, safe='')}",
         )

@@ -101,6 +101,8 @@ def show_hits(hits: Sequence[Hit], names: Mapping[str, str]) -> None:
             out.print(styled("    ", (" > ".join(h.chunk.heading_path), "italic")))
         for line in snippet(h.chunk.shown_text, width=width):
             out.print(styled("    ", line))
+        for f in h.chunk.findings:
+            out.print(styled("    ", ("Look: ", "yellow"), f.reason))
         read_by = readers(h.chunk.read_by or (h.chunk.parser,))
         out.print(styled("    ", (f"{h.chunk.id}  {h.score:.2f}  {read_by}", "dim")))
 
