@@ -3,8 +3,8 @@
     python benchmarks/latency.py --index DIR --questions FILE [--n 200] [--limit 5]
 
 Ours: ``Archive.search`` to finished hits (fused, one a page, grown to passages, boxes and all). Bare: the question embedded,
-its lexical vector made, and one query with the same four prefetches (dense, table rows, chunk and page words), fused by the engine,
-payload included, on a copy of the same shard. The last line is JSON with both medians in milliseconds and their ratio.
+its lexical vector made, and one query with the same four prefetches (dense, table rows, chunk and page words), fused by the
+engine, payload included, on a copy of the same shard. The last line is JSON with both medians in milliseconds and their ratio.
 """
 
 from __future__ import annotations

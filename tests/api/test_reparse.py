@@ -118,7 +118,7 @@ def test_it_can_be_mended_again(flagged, parser):
     """A page that still wants a look is read by a third parser; the second's other pages stay."""
     flagged.reparse(parser=better(parser, findings=(replace(SEEN, code="text_repeats"),)))
     assert [f.code for p in flagged.flagged() for f in p.findings] == ["text_repeats"]
-    flagged.reparse(parser=better(parser, fingerprint="third-1", text="Giraffe days are counted from the first of them to the very last one of the year."))
+    flagged.reparse(parser=better(parser, fingerprint="third-1", text=f"Giraffe days {'and nights ' * 5}."))
     assert flagged.search("giraffe", limit=1)[0].page == 1
     assert flagged.document("lease").read_by == {"first-1": 1, "third-1": 1}
 

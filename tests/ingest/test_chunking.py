@@ -6,7 +6,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from paperlode.ingest.assembly import assemble
 from paperlode.ingest.chunking import ChunkOptions, TokenCounter, chunk
-from paperlode.ingest.document import Block, Box, Chunk, Kind, Layer, Line, PageBox, ParsedPage
+from paperlode.ingest.document import Block, Box, Chunk, Finding, Kind, Layer, Line, PageBox, ParsedPage
 from paperlode.ingest.errors import InvalidRequest
 from paperlode.ingest.table_headers import without_figures
 
@@ -27,6 +27,7 @@ from .strategies import (
     grid_table,
     parsed_pages,
     squeezed,
+    table_of,
     text_block,
 )
 
@@ -37,7 +38,7 @@ EXAMPLES = settings(max_examples=50, deadline=None)
 
 
 def chunks_of(
-    blocks: Iterable[Block], counter: TokenCounter | None = None, parser: str = "fake-1", **options: int
+    blocks: Iterable[Block], counter: TokenCounter | None = None, parser: str = "fake-1", **options: Any
 ) -> list[Chunk]:
     return list(
         chunk(blocks, source=SOURCE, parser=parser, counter=counter or WordCounter(), options=ChunkOptions(**options))
@@ -291,7 +292,7 @@ def test_headings_without_a_body_are_kept() -> None:
 def test_path_keeps_the_inner_headings() -> None:
     """A path over its share loses the outer headings in what is embedded, and keeps them as metadata."""
     blocks = [heading(f"heading {i} " + "x " * 6, i) for i in range(1, 6)]
-    last = chunks_of([*blocks, text_block("word " * 100)], WordCounter(64))[-1]
+    last = chunks_of([*blocks, text_block("word " * 100)], WordCounter(64), title=False)[-1]
     assert len(last.heading_path) == 5
     assert last.embedded_text.startswith("heading 4" if "heading 4" in last.embedded_text else "heading 5")
     assert "heading 5" in last.embedded_text
@@ -339,6 +340,140 @@ def test_long_paragraphs_are_cut_at_sentence_ends() -> None:
     chunks = chunks_of([text_block(chinese)], CharCounter(64))
     assert len(chunks) > 5
     assert all(c.text.endswith("。") and c.text.startswith("公司") for c in chunks)
+
+
+def test_a_chunk_begins_where_a_clause_begins() -> None:
+    """What does not fit behind the clause before it moves on whole: its sub-clauses stay with their lead."""
+    before = text_block("3.1 Fees. " + "word " * 30)
+    lead = text_block("3.2 Each party shall comply with " + "word " * 8 + "as set out here.")
+    letters = [text_block(f"({x}) " + "item " * 12, kind=Kind.LIST_ITEM) for x in "ab"]
+    first, second = chunks_of([before, lead, *letters], target_tokens=50)
+    assert first.text.startswith("3.1 Fees.")
+    assert "3.2" not in first.text
+    assert second.text.startswith("3.2 Each party")
+    assert "(b)" in second.text
+
+
+def test_small_sibling_clauses_share_a_chunk() -> None:
+    """Clauses of a few words do not each get a chunk of their own."""
+    clauses = [text_block(f"{n}. Name{n}. A few words.") for n in range(1, 6)]
+    assert len(chunks_of(clauses, target_tokens=60)) == 1
+
+
+def test_later_sub_clauses_are_named_after_their_clause() -> None:
+    """A chunk that begins in the midst of a clause's list has the clause's number and name as context."""
+    lead = text_block("4.2 Payment Terms. The fee is due as written below.")
+    letters = [text_block(f"({x}) " + "item " * 18, kind=Kind.LIST_ITEM) for x in "abcdefg"]
+    first, *later = chunks_of([lead, *letters], target_tokens=50)
+    assert first.context == ""
+    assert len(later) > 1
+    assert {c.context for c in later} == {"4.2 Payment Terms."}
+    assert all(c.embedded_text.split("\n")[-3:][0] == "4.2 Payment Terms." for c in later if c.text.count("\n") == 1)
+
+
+def test_later_list_items_have_the_announcing_sentence_as_context() -> None:
+    """The sentence that ends with a colon is own text once, and context of the list's later chunks."""
+    lead = text_block("We meet often. The Company shall do this:")
+    items = [text_block("• " + "item " * 18, kind=Kind.LIST_ITEM) for _ in range(7)]
+    first, *later = chunks_of([lead, *items, text_block("A paragraph " * 30)], target_tokens=50)
+    assert first.text.startswith("We meet often. The Company shall do this:\n•")
+    lists = [c for c in later if c.text.startswith("•")]
+    assert len(lists) > 1
+    assert {c.context for c in lists} == {"The Company shall do this:"}
+    assert later[-1].context == ""
+
+
+def test_a_name_is_not_left_behind_by_its_clause() -> None:
+    """The first sentence of a long clause, when it only names it, goes with the sentence after it."""
+    clause = "2.5 Option to License. " + "The parties shall agree on all of this in time. " * 12
+    for n in range(5, 50):
+        texts = [c.text for c in chunks_of([text_block("word " * n), text_block(clause)])]
+        assert all(not t.endswith("2.5 Option to License.") for t in texts), n
+
+
+def test_a_formula_stands_with_what_introduces_and_explains_it() -> None:
+    """The sentence before a formula and the paragraph that explains it share its chunk when they fit."""
+    intro = text_block("word " * 30 + "ends. The price is then given by")
+    formula = text_block("p = x + y", kind=Kind.FORMULA)
+    where = text_block("where x is the cost of all the goods that were sold and y what was added to it.")
+    first, second = chunks_of([intro, formula, where, text_block("Nothing else " * 14)], target_tokens=34)[:2]
+    assert first.text.endswith("ends.")
+    assert second.text.startswith("The price is then given by\np = x + y\nwhere x is")
+    assert second.text.endswith("added to it.")
+
+
+def test_a_formula_longer_than_the_limit_leaves_the_text_after_it_alone() -> None:
+    """A formula that has no room for what explains it does not tear that into pieces."""
+    formula = text_block("x + y " * 60, kind=Kind.FORMULA)
+    whole, after = chunks_of([formula, text_block("where x is one thing and y is another one.")])
+    assert whole.flags == ("embedded_prefix",)
+    assert after.text == "where x is one thing and y is another one."
+
+
+def test_code_is_cut_between_lines() -> None:
+    """Chunks of code begin with a whole line, its indentation kept, and have the announcing sentence as context."""
+    code = "\n".join(f"    call_{i}(a, b) if i else None" for i in range(60))
+    chunks = chunks_of([text_block("It runs like this:"), text_block(code, kind=Kind.CODE)])
+    assert len(chunks) > 4
+    assert chunks[0].text.startswith("It runs like this:\n    call_0(") or "call_0" in chunks[0].text
+    assert all(c.text.startswith("    call_") and c.text.endswith("None") for c in chunks[1:])
+    assert {c.context for c in chunks[1:]} == {"It runs like this:"}
+
+
+def test_a_chart_with_data_is_cut_as_a_table() -> None:
+    """A chart whose data is known gives rows, under its caption, and stays a chart."""
+    chart = replace(
+        grid_table([["Year", "Sales"], *[[f"20{i}", f"{i}"] for i in range(10, 60)]], header_rows=1), kind=Kind.CHART
+    )
+    chunks = chunks_of([chart, text_block("Figure 1: sales", y=900.0, kind=Kind.CAPTION)])
+    assert len(chunks) > 1
+    assert all(c.kind is Kind.CHART and c.part is not None for c in chunks)
+    assert all("Figure 1: sales" in c.shown_text and "Year | Sales" in c.shown_text for c in chunks)
+
+
+# ---------------------------------------------------------------- title and findings
+
+
+def test_the_title_is_embedded_and_searched_and_not_shown() -> None:
+    """Every chunk is embedded with the document's title in front of its heading path, and shown without it."""
+    blocks = [text_block("Annual Report", kind=Kind.TITLE), heading("Costs", 1), text_block("word " * 100)]
+    first, *later = chunks_of(blocks, CharCounter(128))
+    assert {c.title for c in (first, *later)} == {"Annual Report"}
+    assert first.embedded_text.startswith("Annual Report\nCosts\nword")
+    for c in later:
+        assert c.embedded_text.startswith("Annual Report > Costs\nword")
+        assert c.searched_text == c.embedded_text
+        assert c.shown_text == c.text
+    untitled = chunks_of([text_block("word " * 40)], title=False)
+    assert untitled[0].embedded_text == untitled[0].text.strip()
+
+
+def test_a_long_title_takes_a_dozen_tokens_at_most() -> None:
+    """Of a long title the first words are embedded, within its share of the limit."""
+    blocks = [text_block("title " * 40, kind=Kind.TITLE), text_block("word " * 300)]
+    for limit in (64, 256):
+        last = chunks_of(blocks, WordCounter(limit))[-1]
+        assert last.title.endswith("…")
+        assert len(last.title.split()) <= min(12, limit // 8)
+    assert chunks_of(blocks, max_tokens=20)[-1].title == ""
+
+
+def test_options_are_in_the_fingerprint() -> None:
+    """Options that change what is made change the fingerprint."""
+    options = [ChunkOptions(), ChunkOptions(title=False), ChunkOptions(rows=False), ChunkOptions(target_tokens=50)]
+    assert len({o.fingerprint for o in options}) == 4
+
+
+def test_findings_come_along_with_what_they_are_about() -> None:
+    """A chunk has its blocks' findings; a part of a table those that lie in it."""
+    table = grid_table([[f"Row {i} of the table", str(i)] for i in range(40)])
+    cell = table_of(table).cells[-1].region
+    assert cell is not None
+    off, everywhere = Finding("sum_differs", "does not add up", (cell,)), Finding("columns", "one is empty")
+    chunks = chunks_of([replace(table, findings=(off, everywhere))])
+    assert len(chunks) > 2
+    assert chunks[-1].findings == (off, everywhere)
+    assert all(c.findings == (everywhere,) for c in chunks[:-1])
 
 
 def test_furniture_and_notes_stand_apart() -> None:

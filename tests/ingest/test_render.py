@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from paperlode.ingest.document import Block, Cell, Kind, Layer, PageFailure, ParsedDocument, ParsedPage, Table
+from paperlode.ingest.document import (
+    Block,
+    Cell,
+    Finding,
+    Kind,
+    Layer,
+    Link,
+    PageFailure,
+    ParsedDocument,
+    ParsedPage,
+    Table,
+)
 from paperlode.ingest.render import table_html, table_markdown, to_html, to_markdown
 
 from .strategies import SOURCE, grid_table, parsed_documents, squeezed, table_of, tables, text_block
@@ -62,6 +75,72 @@ def test_html_knows_places() -> None:
     assert attrs == {
         "data-kind": "page_footer", "data-layer": "furniture", "data-page": "3", "data-box": "3:72,300,540,312",
     }  # fmt: skip
+
+
+def caption(text: str, target: str, ref: str = "p0.9") -> Block:
+    """A caption that is linked to a block."""
+    return text_block(text, kind=Kind.CAPTION, ref=ref, links=(Link("caption", target),))
+
+
+def test_html_names_blocks() -> None:
+    """A block's name is its id, its flags and the codes of its findings are attributes; quotes in them are escaped."""
+    block = text_block(
+        'a "b"', ref='p3."x"', flags=("low_confidence", "rotated"), findings=(Finding("loop", "<again>"),) * 2
+    )
+    attrs = next(a for t, a in Reader(to_html(document(block))).tags if t == "p")
+    assert attrs["id"] == attrs["data-ref"] == 'p3."x"'
+    assert attrs["data-flags"] == "low_confidence rotated"
+    assert attrs["data-findings"] == "loop"
+
+
+def test_html_figure_with_caption() -> None:
+    """A linked caption over or under a float stands in one figure with it, as its ``figcaption``."""
+    figure = text_block("", kind=Kind.FIGURE, ref="p0.1")
+    under = "".join(to_html(document(figure, caption("Figure 1: <Sales>", "p0.1"))).split("\n"))
+    assert '<figure id="p0.1"' in under
+    assert under.count("<figure") == 1
+    assert "<em>Figure 1: &lt;Sales&gt;</em></p></figcaption></figure>" in under
+    table = to_html(document(caption("Table 1", "p0.2"), replace(grid_table([["a", "b"]]), ref="p0.2")))
+    assert table.index("<figure>") < table.index("<figcaption>") < table.index("Table 1") < table.index("<table")
+    assert table.count("</table></figure>") == 1
+
+
+def test_html_captions_that_stand_alone() -> None:
+    """A caption without a link, or not beside what it is linked to, is a paragraph; the next float does not take it."""
+    other = text_block("b", kind=Kind.FORMULA, ref="p0.2")
+    html = to_html(document(caption("Figure 1", "p0.1"), other, text_block("Free", kind=Kind.CAPTION)))
+    assert "<figure" not in html.partition("</head>")[2]
+    assert html.count("<em>Figure 1</em>") == html.count("<em>Free</em>") == 1
+
+
+def test_html_note_leads_to_its_call() -> None:
+    """A note has a link to the block that calls it, one however often it is called there, and the target has that id."""
+    links = (Link("note", "p0.1", 5, 6), Link("note", "p0.1", 9, 10))
+    note = text_block("1 Net of tax.", kind=Kind.FOOTNOTE, layer=Layer.NOTE, ref="p0.2", links=links)
+    html = to_html(document(text_block("sales1 and1", ref="p0.1"), note))
+    tags = Reader(html).tags
+    assert [a["href"] for t, a in tags if t == "a"] == ["#p0.1"]
+    assert [a["id"] for t, a in tags if a.get("id")] == ["p0.1", "p0.2"]
+    assert "> 1 Net of tax." in to_markdown(document(note))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["figure", "table", "text", "item", "caption", "caption2"]), max_size=9))
+def test_html_loses_no_caption(kinds: list[str]) -> None:
+    """Whatever stands next to whatever, each block's text is in the page once and each name is one id."""
+    made = []
+    for i, kind in enumerate(kinds):
+        ref = f"p0.{i}"
+        if kind.startswith("caption"):
+            made.append(caption(f"text{i};", f"p0.{i - 1 if kind == 'caption' else i + 1}", ref))
+        elif kind == "table":
+            made.append(replace(grid_table([[f"text{i};"]]), ref=ref))
+        else:
+            sort = {"figure": Kind.FIGURE, "item": Kind.LIST_ITEM}.get(kind, Kind.TEXT)
+            made.append(text_block(f"text{i};", kind=sort, ref=ref))
+    html = to_html(document(*made))
+    assert [html.count(f"text{i};") for i in range(len(made))] == [1] * len(made)
+    assert sorted(str(a["id"]) for _, a in Reader(html).tags if a.get("id")) == sorted(b.ref for b in made)
 
 
 @settings(max_examples=40, deadline=None)

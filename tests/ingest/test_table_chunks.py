@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ def as_block(table: Table) -> Block:
     return Block(Kind.TABLE, table_text(table), (REGION,), table=table)
 
 
-def chunks_of(blocks: Iterable[Block], counter: TokenCounter | None = None, **options: int) -> list[Chunk]:
+def chunks_of(blocks: Iterable[Block], counter: TokenCounter | None = None, **options: Any) -> list[Chunk]:
     return list(
         chunk(blocks, source=SOURCE, parser="fake-1", counter=counter or WordCounter(), options=ChunkOptions(**options))
     )
@@ -220,6 +220,25 @@ def test_regions_of_parts_are_their_cells() -> None:
     first = chunks[0].regions[-1]
     assert first.box.y1 < chunks[1].regions[0].box.y1
     assert all(len(c.regions) == 1 for c in chunks)
+
+
+def test_rows_are_entries_of_the_part_they_stand_in() -> None:
+    """Each row that says something is an entry of one part, with its row in the whole table; the option turns them off."""
+    chunks = chunks_of([report(60)])
+    assert len(chunks) > 4
+    for c in chunks:
+        rows = [e.row for e in c.entries]
+        assert rows == list(range(max(2, part_of(c).row_start), part_of(c).row_end))
+        assert all(f"Line item {e.row - 2}" in e.text for e in c.entries)
+    assert all(c.entries == () for c in chunks_of([report(60)], rows=False))
+
+
+def test_a_split_row_is_one_entry() -> None:
+    """A row that needs several parts is an entry of the part it begins in."""
+    rows = [["Name", "Text"], ["Clause 7", "word " * 150], ["Clause 8", "short"]]
+    chunks = chunks_of([grid_table(rows, header_rows=1)])
+    assert [e.row for c in chunks for e in c.entries] == [1, 2]
+    assert chunks[0].entries or chunks[1].entries
 
 
 def test_empty_table_keeps_its_place() -> None:

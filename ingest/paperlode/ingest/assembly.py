@@ -7,37 +7,57 @@ the blocks, but for header rows that a table's continuation repeats word for wor
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.captions import Item, items
-from paperlode.ingest.document import Block, Kind, Layer, ParsedDocument, ParsedPage, Source, without_blocks
-from paperlode.ingest.furniture import CONTINUED, mark_furniture
+from paperlode.ingest.document import Block, Finding, Kind, Layer, ParsedDocument, ParsedPage, Source, without_blocks
+from paperlode.ingest.furniture import mark_furniture
+from paperlode.ingest.headings import mark_headings
 from paperlode.ingest.outline import Outline
-from paperlode.ingest.paragraph_joins import join_paragraphs
+from paperlode.ingest.paragraph_joins import interrupts, is_lone_number, join_paragraphs
+from paperlode.ingest.refs import named, tied
+from paperlode.ingest.table_breaks import (
+    Between,
+    captions_allow,
+    is_reference,
+    new_title,
+    of_header,
+    running_key,
+    stands_after,
+    stands_before,
+    stands_beside,
+)
+from paperlode.ingest.table_checks import checked_whole
+from paperlode.ingest.table_from_lines import as_rows
 from paperlode.ingest.table_headers import table_text
-from paperlode.ingest.table_joins import merge_tables, same_words
+from paperlode.ingest.table_joins import merge_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from paperlode.ingest.document import PageBox
+
 __all__ = ["assemble", "assemble_document"]
 
-LONGEST_BETWEEN = 240
-"""Characters of a remark that may stand between the two parts of a table."""
+CUT_BY_FAILED_PAGE = "table_cut_by_failed_page"
+"""Flag, and code of the finding, of both parts of a table between which a page could not be read."""
+RUNNING_LINES = 64
+"""Headers and footers of the last pages that are remembered."""
+EMPTY_PAGES = 2
+"""Pages without text between the two halves of a paragraph, at most."""
+TITLES_BACK = 2
+"""Pages before, on which a running line must have stood (left and right pages may differ)."""
 
-_SEE_NOTES = re.compile(
-    r"(?:the accompanying notes|see (?:the )?(?:accompanying )?notes|\(?continued (?:on|from))", re.IGNORECASE
-)
 _OPEN_KINDS = frozenset({Kind.TEXT, Kind.LIST_ITEM, Kind.TABLE, Kind.HEADING})
 
 
 def assemble(pages: Iterable[ParsedPage]) -> Iterator[Block]:
     """The document's blocks in reading order. Pages must come in ascending order; failed ones have no blocks."""
     outline = Outline()
-    for block in _joined(mark_furniture(pages)):
-        yield outline.place(block)
+    marked = outline.noting(mark_headings(mark_furniture(pages)))
+    return tied(outline.placed(_joined(named(marked))))
 
 
 def assemble_document(source: Source, pages: Iterable[ParsedPage]) -> ParsedDocument:
@@ -55,21 +75,38 @@ def assemble_document(source: Source, pages: Iterable[ParsedPage]) -> ParsedDocu
 
 @dataclass(slots=True)
 class _Open:
-    """A block that may go on after the next break, where it ends, and what has come since."""
+    """A block that may go on after the next break, where it ends, and what has come since.
+
+    ``doubtful``: something has come after which only a repeated header shows that a table goes on. ``failed``: the first
+    and the last of the pages right after it that could not be read. ``blank``: a page without a body has come.
+    """
 
     block: Block
     page: int
     since: list[Item] = field(default_factory=list)
-    merged: bool = False
+    doubtful: bool = False
+    failed: tuple[int, int] | None = None
+    blank: bool = False
+
+    @property
+    def next_page(self) -> int:
+        """The page on which it would go on."""
+        return (self.failed[1] if self.failed else self.page) + 1
 
 
 def _joined(pages: Iterable[ParsedPage]) -> Iterator[Block]:
     held: _Open | None = None
+    running: deque[tuple[int, str]] = deque(maxlen=RUNNING_LINES)
     for page in pages:
-        if held and page.page > held.page + 1:
+        if held and page.failure and held.block.kind is Kind.TABLE and page.page == held.next_page:
+            held.failed = (held.failed[0] if held.failed else page.page, page.page)
+            continue
+        if held and page.page > held.next_page:
             yield from _flush(held)
             held = None
         for item in items(page):
+            if item.block.layer is Layer.FURNITURE:
+                running.append((page.page, item.block.text))
             if held is None:
                 held = _Open(item.block, page.page) if _can_go_on(item.block) else None
                 if held is None:
@@ -82,20 +119,40 @@ def _joined(pages: Iterable[ParsedPage]) -> Iterator[Block]:
                 else:
                     held.since.append(item)
                 continue
-            if held.block.kind is Kind.TABLE and _may_stand_between(b, held.block, same_page=page.page == held.page):
+            if held.block.kind is Kind.TABLE and (between := _between(b, held, page.page, running)) is not Between.NO:
+                held.doubtful = held.doubtful or between is Between.DOUBTFUL
                 held.since.append(item)
                 continue
-            if (joined := _join(held, item, page.page)) is not None:
+            if interrupts(held.block, b):
+                held.since.append(item)
+                continue
+            here = _told_of_failure(held, item, page.page, running)
+            if (joined := _join(held, here, page.page, running)) is None and (tail := _tail(held)) is not None:
+                yield from _flush(held)
+                held = tail
+                joined = _join(held, here, page.page, running)
+            if joined is not None:
                 held = joined
                 continue
             yield from _flush(held)
             held = None
-            if _can_go_on(b):
-                held = _Open(b, page.page)
+            if _can_go_on(here.block):
+                held = _Open(here.block, page.page)
             else:
-                yield _whole(b)
+                yield _whole(here.block)
+        if held and held.block.kind is Kind.TABLE and held.page == page.page - 1 and not held.blank and not held.failed:
+            held.page, held.blank = page.page, True
+        elif held and held.page == page.page - 1 and not page.failure and _passed_over(page, held.block):
+            held.page = page.page
     if held:
         yield from _flush(held)
+
+
+def _passed_over(page: ParsedPage, held: Block) -> bool:
+    """Whether a text may go on behind this page: it is empty, or has pictures only, and not too many such have come."""
+    near = bool(held.regions) and page.page - held.regions[-1].page <= EMPTY_PAGES
+    pictures = (Kind.FIGURE, Kind.CHART)
+    return near and not any(b.layer is Layer.BODY and b.kind not in pictures and b.text.strip() for b in page.blocks)
 
 
 def _can_go_on(block: Block) -> bool:
@@ -108,57 +165,117 @@ def _flush(held: _Open) -> Iterator[Block]:
         yield _whole(item.block)
 
 
+def _tail(held: _Open) -> _Open | None:
+    """The last text after a table that did not go on, taken from it: that text may go on itself."""
+    if held.block.kind is not Kind.TABLE:
+        return None
+    at = next((i for i in range(len(held.since) - 1, -1, -1) if _can_go_on(held.since[i].block)), None)
+    if at is None:
+        return None
+    block = held.since[at].block
+    tail = _Open(block, block.regions[-1].page if block.regions else held.page, held.since[at + 1 :])
+    held.since = held.since[:at]
+    return tail
+
+
 def _whole(block: Block) -> Block:
     """The block as it leaves: a table's text is written once, when all its parts are there."""
-    return block if block.table is None else replace(block, text=table_text(block.table))
+    return block if block.table is None else checked_whole(replace(block, text=table_text(block.table)))
 
 
-def _may_stand_between(block: Block, table: Block, *, same_page: bool) -> bool:
-    """Whether a body block after a table may be a remark on the break: ``(continued)``, ``See accompanying notes``."""
-    if block.kind is Kind.TABLE or len(block.text) > LONGEST_BETWEEN:
-        return False
-    if same_page:
-        return bool(_SEE_NOTES.match(block.text.strip()))
-    caption = table.table.caption if table.table else ""
-    if _SEE_NOTES.match(block.text.strip()) or not CONTINUED.sub("", block.text).strip(" ()（）.:-–—"):
-        return True
-    return bool(CONTINUED.search(block.text)) or any(same_words(block.text, c) for c in caption.split("\n"))
+def _between(block: Block, held: _Open, page: int, running: Iterable[tuple[int, str]]) -> Between:
+    """Whether a body block after a table may stand between its two parts: ``(continued)``, ``See accompanying notes``."""
+    if page == held.page and not held.blank:
+        return stands_after(block, held.block)
+    keys = [running_key(t) for p, t in running if p < page]
+    return stands_before(block, held.block, keys) if page <= held.next_page else Between.NO
 
 
-def _join(held: _Open, item: Item, page: int) -> _Open | None:
+def _join(held: _Open, item: Item, page: int, running: Iterable[tuple[int, str]]) -> _Open | None:
     """The held block with the item as its continuation, or None."""
     first, second = held.block, item.block
     if first.kind is Kind.TABLE:
-        if page != held.page + 1 or second.kind is not Kind.TABLE or not _captions_allow(held, item):
+        if page != held.page + 1:
             return None
-        merged = merge_tables(first, second)
+        merged = _merged(held, item, page, running)
         if merged is None:
             return None
-        aside = [replace(b, layer=Layer.FURNITURE, level=None) for b in item.captions]
+        aside = [Item(replace(b, layer=Layer.FURNITURE, level=None)) for b in item.captions]
         since = [
-            i if _says_more(i.block) else Item(replace(i.block, layer=Layer.FURNITURE, level=None)) for i in held.since
+            _aside(i, second) if i.block.regions and i.block.page > first.regions[-1].page else i for i in held.since
         ]
-        held.since = since + [Item(b) for b in aside]
-        held.block, held.page, held.merged = merged, page, True
-        return held
-    if page == held.page and not _next_column(first, second):
+        return _Open(merged, page, since + aside)
+    if page == held.page and not _next_column(first, second) and not any(_cuts(i.block) for i in held.since):
         return None
     joined = join_paragraphs(first, second)
     if joined is None:
         return None
     held.block, held.page = joined, page
+    held.since = [Item(_numbered(i.block)) if is_lone_number(i.block) else i for i in held.since]
     return held
 
 
-def _says_more(block: Block) -> bool:
-    return block.layer is not Layer.BODY or bool(_SEE_NOTES.match(block.text.strip()))
+def _cuts(block: Block) -> bool:
+    return block.layer is Layer.BODY and (block.kind in (Kind.FIGURE, Kind.CHART) or is_lone_number(block))
 
 
-def _captions_allow(held: _Open, item: Item) -> bool:
-    """Whether the captions in front of the second part only repeat those of the first."""
-    table = held.block.table
-    known = [*table.caption.split("\n"), table.caption] if table else []
-    return all(bool(CONTINUED.search(b.text)) or any(same_words(b.text, k) for k in known if k) for b in item.captions)
+def _numbered(block: Block) -> Block:
+    return replace(block, kind=Kind.PAGE_NUMBER, layer=Layer.FURNITURE)
+
+
+def _merged(held: _Open, item: Item, page: int, running: Iterable[tuple[int, str]]) -> Block | None:
+    """The held table with the item's rows, or None when the item is no continuation of it."""
+    first, second = held.block, item.block
+    between = [i.block for i in held.since if i.block.regions and i.block.page > first.regions[-1].page]
+    repeated = any(of_header(b.text, first.table) for b in between)
+    if second.kind is not Kind.TABLE:
+        rows = as_rows(first, second, fewest=1) if repeated else as_rows(first, second)
+        if rows is None:
+            return None
+        second = rows
+    if not captions_allow(item.captions, first):
+        return None
+    keys = [running_key(t) for p, t in running if p < page]
+    for b in between:
+        unsure = b.layer is Layer.BODY and stands_before(b, first, keys) is Between.BESIDE
+        if unsure and not stands_beside(b, second):
+            return None
+    doubtful = held.doubtful and not repeated
+    earlier = [(p, t) for p, t in running if page - TITLES_BACK <= p < page]
+    for i in held.since:
+        if i.block.kind is Kind.PAGE_HEADER and i.block.layer is Layer.FURNITURE and i.block.regions:
+            verdict = new_title(i.block, second, earlier)
+            if verdict is Between.NO:
+                return None
+            doubtful = doubtful or (verdict is Between.DOUBTFUL and not repeated)
+    return merge_tables(first, second, doubtful=doubtful)
+
+
+def _told_of_failure(held: _Open, item: Item, page: int, running: Iterable[tuple[int, str]]) -> Item:
+    """The item, and the held table, with a finding where both look like parts of a table that failed pages cut."""
+    if not held.failed or page != held.next_page or item.block.kind is not Kind.TABLE:
+        return item
+    if _merged(held, item, page, running) is None:
+        return item
+    start, end = held.failed
+    pages = f"Page {start + 1}" if start == end else f"Pages {start + 1} to {end + 1}"
+    reason = f"{pages} could not be read: the parts of the table before and after stand apart, rows are missing between them."
+    held.block = _cut(held.block, reason, held.block.regions[-1:])
+    return replace(item, block=_cut(item.block, reason, item.block.regions[:1]))
+
+
+def _cut(block: Block, reason: str, regions: tuple[PageBox, ...]) -> Block:
+    finding = Finding(CUT_BY_FAILED_PAGE, reason, regions)
+    flags = tuple(dict.fromkeys((*block.flags, CUT_BY_FAILED_PAGE)))
+    return replace(block, flags=flags, findings=(*block.findings, finding))
+
+
+def _aside(item: Item, second: Block) -> Item:
+    """What stood before the second part: a repeated title or a mark of continuation is furniture, a reference stays."""
+    b = item.block
+    if b.layer is not Layer.BODY or is_reference(b) or not b.text.strip() or stands_beside(b, second):
+        return item
+    return Item(replace(b, layer=Layer.FURNITURE, level=None))
 
 
 def _next_column(first: Block, second: Block) -> bool:

@@ -69,6 +69,7 @@ def _with_captions(block: Block, captions: tuple[Block, ...]) -> Block:
         regions=regions,
         confidence=min(known) if known else None,
         flags=tuple(dict.fromkeys((*block.flags, *(f for b in captions for f in b.flags)))),
+        findings=(*block.findings, *(f for b in captions for f in b.findings)),
     )
 
 

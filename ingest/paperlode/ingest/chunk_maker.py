@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from paperlode.ingest.document import Chunk, Kind, PageBox, TablePart, embedded_text
+from paperlode.ingest.clauses import clause_mark
+from paperlode.ingest.document import Chunk, Kind, Layer, PageBox, TablePart, embedded_text
 from paperlode.ingest.pieces import Path, Piece, Role, Sizer, common, halves, joined_text, text_regions
 from paperlode.ingest.text_cuts import first_words
+from paperlode.ingest.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from paperlode.ingest.document import Block, Entry, Finding
+
 __all__ = ["CHUNKER_VERSION", "EMBEDDED_PREFIX", "Frame", "Maker", "TextFrame", "pack"]
 
-CHUNKER_VERSION = "2"
+CHUNKER_VERSION = "3"
 """Raised when the same document would be cut differently: it is part of every chunk's id."""
 EMBEDDED_PREFIX = "embedded_prefix"
 """Flag of a chunk whose own text may not be cut and is longer than the embedder reads: only its start is embedded."""
-
-_RUN_IN = re.compile(
-    r"\s*(?:(?:Section|SECTION|Article|ARTICLE|Clause)\s+)?[(]?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Z]|[IVX]{1,5})[.)]*\s+"
-    r"[A-Z][^.:;\n]{2,70}[.:](?=\s)|\s*第[一二三四五六七八九十百\d]{1,5}条\s*[^\s，。：；]{0,20}"
-)
 
 
 class Frame(Protocol):
@@ -61,18 +59,24 @@ class Frame(Protocol):
         """The rows, for a table."""
         ...
 
+    def entries(self, pieces: Sequence[Piece]) -> tuple[Entry, ...]:
+        """The rows that begin in the pieces as they are searched one by one, for a table."""
+        ...
+
 
 class TextFrame:
-    """Running text: a clause that goes on from the chunk before has its number and name as context."""
+    """Running text: what a chunk goes on from is its context: the clause's number and name, the list's lead."""
 
     kind: Kind | None = None
     span: tuple[int, int] | None = None
 
     def context(self, pieces: Sequence[Piece]) -> str:
-        """``12. Confidentiality.`` when the first piece comes later in the clause that begins so; else nothing."""
+        """The lead of the first piece, and ``12. Confidentiality.`` when it comes later in the clause that begins so."""
         first = pieces[0]
-        named = _RUN_IN.match(first.text)
-        return named.group().strip() if named and first.start >= named.end() else ""
+        inside = first.block.layer is Layer.BODY and bool(first.text[: first.start].strip())
+        mark = clause_mark(first.text) if inside and first.block.kind in (Kind.TEXT, Kind.LIST_ITEM) else None
+        own = mark.label if mark and first.start >= len(mark.label) else ""
+        return "\n".join(t for t in (first.lead, own) if t)
 
     def shortened(self, pieces: Sequence[Piece], limit: int) -> str:  # noqa: ARG002
         """Nothing: it helps, and is not needed."""
@@ -89,6 +93,10 @@ class TextFrame:
     def part(self, pieces: Sequence[Piece]) -> TablePart | None:  # noqa: ARG002
         """No rows."""
         return None
+
+    def entries(self, pieces: Sequence[Piece]) -> tuple[Entry, ...]:  # noqa: ARG002
+        """No rows."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,7 @@ class Maker:
         self._document = document
         self._parser = parser
         self._sizer = sizer
+        self._threads = Threads()
         self._ordinal = 0
 
     def make(self, pieces: Sequence[Piece], frame: Frame) -> Iterator[Chunk]:
@@ -172,7 +181,9 @@ class Maker:
             self._document, self._parser, CHUNKER_VERSION,
             str(first.index), str(first.start), str(first.row_start), str(last.index), str(last.end), str(last.row_end),
         )  # fmt: skip
-        text, names = joined_text(pieces), tuple(h.text for h in path)
+        text, names, part = joined_text(pieces), tuple(h.text for h in path), frame.part(pieces)
+        regions = tuple(frame.regions(pieces))
+        labels, references = self._threads.follow(pieces)
         self._ordinal += 1
         return Chunk(
             id=str(uuid.UUID(bytes=hashlib.sha256("\x1f".join(made_of).encode()).digest()[:16], version=5)),
@@ -181,7 +192,7 @@ class Maker:
             text=text,
             kind=frame.kind or next(body, blocks[0].kind),
             layer=first.block.layer,
-            regions=tuple(frame.regions(pieces)),
+            regions=regions,
             span=(start, end),
             tokens=fit.tokens,
             parser=self._parser,
@@ -189,9 +200,30 @@ class Maker:
             heading_path=names,
             confidence=min(known) if known else None,
             flags=tuple(dict.fromkeys(flags)),
-            part=frame.part(pieces),
-            embedded="" if fit.embedded == embedded_text(names, fit.context, text) else fit.embedded,
+            part=part,
+            embedded="" if fit.embedded == embedded_text(names, fit.context, text, self._sizer.title) else fit.embedded,
+            title=self._sizer.title,
+            labels=labels,
+            references=references,
+            entries=frame.entries(pieces),
+            findings=_findings(blocks, regions, part),
         )
+
+
+def _findings(blocks: Sequence[Block], regions: Sequence[PageBox], part: TablePart | None) -> tuple[Finding, ...]:
+    """What the judge says about the blocks; of a table's part only what lies in it, or nowhere in particular."""
+    found = [f for b in blocks for f in b.findings]
+    if part is not None and (part.row_start, part.row_end) != (0, part.rows):
+        found = [f for f in found if not f.regions or any(_meet(r, s) for r in f.regions for s in regions)]
+    return tuple(dict.fromkeys(found))
+
+
+def _meet(a: PageBox, b: PageBox) -> bool:
+    return (
+        a.page == b.page
+        and a.box.x0 <= b.box.x1 and b.box.x0 <= a.box.x1
+        and a.box.y0 <= b.box.y1 and b.box.y0 <= a.box.y1
+    )  # fmt: skip
 
 
 def _can_split(pieces: Sequence[Piece]) -> bool:

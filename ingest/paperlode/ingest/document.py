@@ -306,8 +306,9 @@ class Chunk:
             empty where it is.
         read_by: what read its pages (``ParsedPage.parser``), in their order, each once; empty where that was not noted.
         title: the document's title, embedded and not shown; empty when it has none.
-        labels: what it can be referred to by, as printed without spaces: clause numbers (``4.2(b)``), ``Table 3``, ``Exhibit A``.
-        references: labels of what it refers to.
+        labels: what it can be referred to by, without spaces: clause numbers (``4.2(b)``), ``Article4`` (for IV too),
+            ``Table3``, ``ExhibitA``, and ``term:Confidential Information`` for a term it defines.
+        references: labels of what it refers to, and of the terms it uses that were defined before it.
         entries: its rows as they are searched one by one.
         findings: what the judge says about its blocks.
     """

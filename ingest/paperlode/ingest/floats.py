@@ -13,6 +13,8 @@ from paperlode.ingest.text_cuts import first_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from paperlode.ingest.document import Entry
+
 __all__ = ["FloatFrame", "Group", "groups"]
 
 ANCHORS = frozenset({Kind.FIGURE, Kind.CHART, Kind.TABLE, Kind.FORMULA})
@@ -48,8 +50,8 @@ class Group:
 def groups(blocks: Iterable[Block]) -> Iterator[Group]:
     """Each block once, in order, captions together with the float they stand over or under.
 
-    A caption belongs to the float before it, if that has none yet and the label does not speak against it (``Table 2``
-    under a figure), else to the float after it, else to the one before. Only neighbours of one layer are joined.
+    A caption belongs to the float before it, if that has none yet and neither its link nor its label speaks against it
+    (``Table 2`` under a figure), else to the float after it, else to the one before. Only neighbours of one layer are joined.
     """
     held: list[tuple[int, Block]] = []  # an anchor with its captions, complete or not
     anchor: int | None = None
@@ -88,6 +90,11 @@ def _settle(held: list[tuple[int, Block]], anchor: int | None, waiting: list[tup
 
 
 def _against(caption: Block, anchor: Block) -> bool:
+    named = [k.target for k in caption.links if k.relation == "caption"]
+    if named and anchor.ref:
+        return anchor.ref not in named
+    if anchor.regions and caption.regions and caption.regions[0].page > anchor.regions[-1].page:
+        return True
     text = caption.text.strip()
     if anchor.kind is Kind.TABLE:
         return bool(_FIGURE.match(text))
@@ -137,3 +144,7 @@ class FloatFrame:
     def part(self, pieces: Sequence[Piece]) -> TablePart | None:  # noqa: ARG002
         """No rows."""
         return None
+
+    def entries(self, pieces: Sequence[Piece]) -> tuple[Entry, ...]:  # noqa: ARG002
+        """No rows."""
+        return ()

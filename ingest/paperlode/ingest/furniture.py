@@ -4,6 +4,7 @@ A short block in the top or bottom margin, or first or last on its page, is furn
 and right pages may differ) has the same text there, digits aside. A bare number in the margin, or first or last on its
 page, is its number when a page near it has the number that follows from it. The other way about, what a parser took for
 a page header is a heading when it does not run and stands right over a table, and a caption when it is a mere year.
+Where there are too few pages to repeat anything, place and form decide (``margins``).
 Text is never dropped: only kind and layer change.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperlode.ingest.document import Block, Kind, Layer, ParsedPage
+from paperlode.ingest.margins import lone_furniture, says_it_is_furniture
 from paperlode.ingest.table_headers import is_units_line
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ __all__ = ["CONTINUED", "mark_furniture", "settle_layer"]
 
 REACH = 2
 """Pages to either side that are compared."""
+ENOUGH = 2
+"""Pages near a page from which repetition can be told; with fewer, place and form decide (see ``margins``)."""
 MARGIN = 0.12
 """Share of the page height at top and bottom in which furniture is looked for."""
 SAME_HEIGHT = 6.0
@@ -153,6 +157,13 @@ def _marked(window: deque[_Seen], at: int) -> ParsedPage:
             # the first of a run of equal headings opens the section; only its repetitions are furniture
             kind = Kind.PAGE_HEADER if m.top else Kind.PAGE_FOOTER
             blocks[m.index] = replace(blocks[m.index], kind=kind, layer=Layer.FURNITURE, level=None)
+        elif says_it_is_furniture(m.block.text):
+            kind = Kind.PAGE_HEADER if m.top else Kind.PAGE_FOOTER
+            blocks[m.index] = replace(blocks[m.index], kind=kind, layer=Layer.FURNITURE, level=None)
+    if len(near) < ENOUGH:
+        so_far = replace(page, blocks=tuple(blocks))
+        for i, kind in lone_furniture(so_far).items():
+            blocks[i] = replace(blocks[i], kind=kind, layer=Layer.FURNITURE, level=None)
     return replace(page, blocks=tuple(settle_layer(b) for b in blocks))
 
 

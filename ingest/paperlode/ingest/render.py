@@ -1,8 +1,9 @@
 """A document as Markdown or HTML, block by block, so that a long one streams.
 
 Markdown is for reading: running headers and page numbers are left out unless asked for. HTML holds everything, each
-element with its 0-based page and box (``data-page``, ``data-box``: points, origin top left), its layer and its kind.
-A page that failed is named in both.
+element with its 0-based page and box (``data-page``, ``data-box``: points, origin top left), its layer and its kind, its
+name (``id`` and ``data-ref``), its flags and the codes of its findings. Captions stand in one ``figure`` with what they
+belong to, notes lead to the block that calls them. A page that failed is named in both.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _TAGS = {
 }
 _STYLE = (
     "body{font-family:sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;line-height:1.5}"
+    "figure{margin:1rem 0}aside a{text-decoration:none}"
     "table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.2rem .5rem;text-align:left}"
     "caption{text-align:left;white-space:pre-line}"
     "header,footer,aside,figcaption{color:#666;font-size:.85rem}.failed{color:#a00}p,li{white-space:pre-line}"
@@ -130,36 +132,97 @@ def to_html(document: ParsedDocument) -> str:
 
 
 def html_blocks(blocks: Iterable[Block]) -> Iterator[str]:
-    """Each block as one HTML element; runs of list items stand in one list."""
-    items: list[str] = []
+    """Each block as one HTML element; runs of list items stand in one list, a float and its captions in one figure.
+
+    Only captions right before or after what they are linked to can stand with it; others are paragraphs.
+    """
+    run: list[Block] = []
     for b in blocks:
-        if b.kind is Kind.LIST_ITEM and b.layer is Layer.BODY:
-            items.append(_element(b))
-            continue
-        if items:
-            yield "<ul>" + "".join(items) + "</ul>"
-            items = []
-        yield _element(b)
-    if items:
-        yield "<ul>" + "".join(items) + "</ul>"
+        if run and not _goes_with(run, b):
+            yield _run(run)
+            run = []
+        run.append(b)
+    if run:
+        yield _run(run)
+
+
+def _goes_with(run: list[Block], block: Block) -> bool:
+    """Whether a block is put into one element with those before it: items of a list, a float and its captions."""
+    if _is_item(run[-1]) or _is_item(block):
+        return _is_item(run[-1]) and _is_item(block)
+    anchor = next((b.ref for b in run if not _captioned(b)), "")
+    target = _captioned(run[0]) or anchor
+    if not target or (anchor and anchor != target):
+        return False
+    return _captioned(block) == target or (not anchor and block.ref == target)
+
+
+def _is_item(block: Block) -> bool:
+    return block.kind is Kind.LIST_ITEM and block.layer is Layer.BODY
+
+
+def _captioned(block: Block) -> str:
+    """The name of what the block is the caption of; empty for none."""
+    if block.kind is not Kind.CAPTION:
+        return ""
+    return next((k.target for k in block.links if k.relation == "caption" and k.target != block.ref), "")
+
+
+def _run(run: list[Block]) -> str:
+    if _is_item(run[0]):
+        return "<ul>" + "".join(_element(b) for b in run) + "</ul>"
+    at = next((i for i, b in enumerate(run) if not _captioned(b)), None)
+    if len(run) == 1 or at is None:
+        return "\n".join(_element(b) for b in run)
+    captions = [_caption(b) for i, b in enumerate(run) if i != at]
+    caption = f"<figcaption>{''.join(captions)}</figcaption>"
+    anchor = run[at]
+    own = _tag(anchor) == "figure"
+    inside = escape(anchor.text.strip()) if own else _element(anchor)
+    return f"<figure{_where(anchor) if own else ''}>" + (caption + inside if at else inside + caption) + "</figure>"
+
+
+def _caption(block: Block) -> str:
+    return f"<p{_where(block)}><em>{escape(block.text.strip())}</em>{_calls(block)}</p>"
 
 
 def _element(block: Block) -> str:
-    where = f' data-kind="{block.kind.value}" data-layer="{block.layer.value}"{_places(block.regions)}'
+    where = _where(block)
     if block.table is not None:
         return table_html(block.table, where)
+    if block.kind is Kind.CAPTION:
+        return _caption(block)
     text = escape(block.text.strip())
-    if block.kind is Kind.HEADING:
-        tag = f"h{min(6, (block.level or 1) + 1)}"
-    elif block.kind is Kind.CAPTION:
-        return f"<p{where}><em>{text}</em></p>"
-    elif block.kind is Kind.FORMULA:
+    if block.kind is Kind.FORMULA:
         return f'<p{where}><code class="formula">{text}</code></p>'
-    else:
-        tag = _TAGS.get(block.kind, "p")
-        if tag == "li" and block.layer is not Layer.BODY:
-            tag = "p"
-    return f"<{tag}{where}>{text}</{tag}>"
+    tag = _tag(block)
+    return f"<{tag}{where}>{text}{_calls(block)}</{tag}>"
+
+
+def _tag(block: Block) -> str:
+    if block.table is not None:
+        return "table"
+    if block.kind is Kind.HEADING:
+        return f"h{min(6, max(1, block.level or 1) + 1)}"
+    tag = _TAGS.get(block.kind, "p")
+    return "p" if tag == "li" and block.layer is not Layer.BODY else tag
+
+
+def _calls(block: Block) -> str:
+    """Links from a note to the places that call it, one for each block."""
+    targets = dict.fromkeys(k.target for k in block.links if k.relation == "note")
+    return "".join(f' <a href="#{escape(t)}" data-relation="note">↩</a>' for t in targets)
+
+
+def _where(block: Block) -> str:
+    """The attributes of a block's element: name, kind, layer, place, flags, findings."""
+    ref = f' id="{escape(block.ref)}" data-ref="{escape(block.ref)}"' if block.ref else ""
+    out = f'{ref} data-kind="{block.kind.value}" data-layer="{block.layer.value}"{_places(block.regions)}'
+    if block.flags:
+        out += f' data-flags="{escape(" ".join(block.flags))}"'
+    if block.findings:
+        out += f' data-findings="{escape(" ".join(dict.fromkeys(f.code for f in block.findings)))}"'
+    return out
 
 
 def _places(regions: tuple[PageBox, ...]) -> str:

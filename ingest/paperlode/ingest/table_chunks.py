@@ -3,8 +3,10 @@
 One exception, flagged, where the embedder's limit leaves no choice (guarantee 4 comes before guarantee 2): rows tied
 together by a row span that are longer than the embedder reads are cut between rows (``row_span_split``; the spanning
 cells are repeated as context), and a single row that is longer is cut between cells, or inside one (``row_split``; the
-row's first cell is repeated as context). Header rows longer than that are cut between rows too (``header_split``).
-Nothing is lost, and the part still knows the whole rows.
+row's first cell is repeated as context). Header rows longer than that are cut between rows too (``header_split``), and
+a caption like text (``caption_split``; where rows follow, the whole of it is context).
+Nothing is lost, and the part still knows the whole rows. A table whose text is not what its cells say (a parser's fault)
+is cut as text and has no rows (``table_text_differs``).
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.document import Box, Cell, Kind, PageBox, Table, TablePart
-from paperlode.ingest.pieces import Path, Piece, Role, Sizer, paragraph_pieces, text_regions
+from paperlode.ingest.pieces import CAPTION_SPLIT, Path, Piece, Role, Sizer, paragraph_pieces, text_regions
+from paperlode.ingest.row_entries import row_entries
 from paperlode.ingest.table_headers import is_section_row, row_text, rows_of, without_figures
 from paperlode.ingest.text_cuts import Span, cut, first_words, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from paperlode.ingest.document import Entry
     from paperlode.ingest.floats import Group
 
 __all__ = ["HEADER_SPLIT", "ROW_SPAN_SPLIT", "ROW_SPLIT", "TableFrame"]
@@ -41,15 +45,18 @@ class TableFrame:
         path: headings above it.
         sizer: counts tokens.
         lead_in: sentence that announced it (``... as follows:``), context of every part; empty if none.
+        rows: whether its rows are searched one by one.
     """
 
-    kind: Kind | None = Kind.TABLE
-
-    def __init__(self, group: Group, path: Path, sizer: Sizer, lead_in: str = "") -> None:
+    def __init__(self, group: Group, path: Path, sizer: Sizer, lead_in: str = "", *, rows: bool = True) -> None:
         assert group.anchor is not None
         table = group.block.table
         assert table is not None
+        self.kind: Kind | None = group.block.kind
         self.span: tuple[int, int] | None = group.span
+        self._entries_wanted = rows
+        self._entries: tuple[Entry, ...] | None = None
+        self._last_part: TablePart | None = None
         self._group, self._path, self._sizer, self._lead_in = group, path, sizer, lead_in
         self._index, self._block, self._table = group.anchor, group.block, table
         self._rows = rows_of(table)
@@ -60,6 +67,8 @@ class TableFrame:
         self._text = group.block.text
         self._starts = self._row_starts()
         self._header_text = "\n".join(t for t in self._texts[: self._header] if t)
+        self._header_cells = [_clipped(c, 0, self._header, 0) for r in range(self._header) for c in self._rows[r]]
+        self._boxes = [_page_boxes(cells) for cells in self._rows]
         self._short: dict[tuple[str, str, str, int], str] = {}
 
     def _row_starts(self) -> list[int]:
@@ -109,7 +118,8 @@ class TableFrame:
             return []
         end = len(self._table.caption)
         parts = cut(self._text, 0, end, size=self._sizer.size, limit=most)
-        return [self._piece(span, Role.CAPTION, n, (0, 0)) for span, n in parts]
+        flags = (CAPTION_SPLIT,) if len(parts) > 1 else ()
+        return [self._piece(span, Role.CAPTION, n, (0, 0), flags) for span, n in parts]
 
     def _group_pieces(self, first: int, last: int, most: int) -> list[Piece]:
         """The rows ``first`` to ``last`` (exclusive) as one piece, or as few as the limit leaves."""
@@ -125,7 +135,7 @@ class TableFrame:
             return [self._piece(span, Role.ROWS, n, (first, last), flags) for span, n in parts]
         out: list[Piece] = []
         for r in range(first, last):
-            tied = (ROW_SPAN_SPLIT,) if last > self._header else (HEADER_SPLIT,)
+            tied = ((HEADER_SPLIT,) if r < self._header else ()) + ((ROW_SPAN_SPLIT,) if last > self._header else ())
             out += [replace(p, flags=(*p.flags, *tied)) for p in self._group_pieces(r, r + 1, most)]
         return self._cover(out, first, last)
 
@@ -197,10 +207,9 @@ class TableFrame:
 
         Labels are the section row over the part, cells that span into it, the first cell of a row in parts.
         """
-        mine = {p.index for p in pieces}
-        captions = [b.text.strip() for i, b in self._group.captions if i not in mine]
         rows = [p for p in pieces if p.role is Role.ROWS]
-        if not any(p.role is Role.CAPTION and p.index == self._index for p in pieces):
+        captions = [b.text.strip() for i, b in self._group.captions if not _says_all(pieces, i, b.text, rows)]
+        if not _says_all(pieces, self._index, self._table.caption, rows):
             captions.append(self._table.caption)
         whole = {r for p in rows if ROW_SPLIT not in p.flags for r in range(p.row_start, p.row_end)}
         header = "" if all(r in whole or not self._texts[r] for r in range(self._header)) else self._header_text
@@ -230,10 +239,8 @@ class TableFrame:
         assert rows is not None
         boxes: dict[int, Box] = {}
         for r in range(*rows):
-            for c in self._rows[r]:
-                if c.region is not None:
-                    page, box = c.region
-                    boxes[page] = boxes[page].union(box) if page in boxes else box
+            for page, box in self._boxes[r].items():
+                boxes[page] = boxes[page].union(box) if page in boxes else box
         if not boxes:
             return [*others, *(r for r in self._block.regions if r not in others)]
         own = [PageBox(page, boxes[page].rounded()) for page in sorted(boxes)]
@@ -251,12 +258,33 @@ class TableFrame:
             c.region is not None and c.region.page == page and c.region.box.overlap(box) > 0 for c in self._table.cells
         )
 
+    def entries(self, pieces: Sequence[Piece]) -> tuple[Entry, ...]:
+        """The rows that begin in the pieces, each told in few words; rows told alike once in the table."""
+        if not self._entries_wanted:
+            return ()
+        if self._entries is None:  # the table is read once, for all its parts
+            size, rows = self._sizer.size, self._table.rows
+            self._entries = row_entries(self._table, first=0, stop=rows, size=size, limit=self._sizer.room)
+        begin = {
+            r
+            for p in pieces
+            if p.role is Role.ROWS
+            for r in range(p.row_start, p.row_end)
+            if self._starts[r] >= p.start
+        }
+        return tuple(e for e in self._entries if e.row in begin)
+
     def part(self, pieces: Sequence[Piece]) -> TablePart | None:
         """The part's rows with the header rows over them, re-based."""
         start, end = _row_range(pieces) or (0, 0)
+        if self._last_part is None or (self._last_part.row_start, self._last_part.row_end) != (start, end):
+            self._last_part = self._part(start, end)  # parts of one long row share it
+        return self._last_part
+
+    def _part(self, start: int, end: int) -> TablePart:
         table, header = self._table, self._header
         body = range(max(start, header), max(end, header))
-        cells: list[Cell] = [_clipped(c, 0, header, 0) for r in range(header) for c in self._rows[r]]
+        cells: list[Cell] = list(self._header_cells)
         shift = header - body.start
         cells += [
             _clipped(c, body.start, body.stop, shift)
@@ -269,9 +297,24 @@ class TableFrame:
         return TablePart(block=self._index, row_start=start, row_end=end, rows=table.rows, table=small)
 
 
+def _says_all(pieces: Sequence[Piece], index: int, caption: str, rows: Sequence[Piece]) -> bool:
+    """Whether a caption is whole among the pieces, or some of it is and no row that would have to be read under it."""
+    mine = [p for p in pieces if p.role is Role.CAPTION and p.index == index]
+    return bool(mine) and (not rows or mine[-1].end - mine[0].start >= len(caption.strip()))
+
+
 def _row_range(pieces: Sequence[Piece]) -> tuple[int, int] | None:
     rows = [p for p in pieces if p.role in (Role.ROWS, Role.EMPTY) and p.row_end > p.row_start]
     return (min(p.row_start for p in rows), max(p.row_end for p in rows)) if rows else None
+
+
+def _page_boxes(cells: Sequence[Cell]) -> dict[int, Box]:
+    """One box a page around the cells."""
+    boxes: dict[int, list[Box]] = {}
+    for c in cells:
+        if c.region is not None:
+            boxes.setdefault(c.region.page, []).append(c.region.box)
+    return {page: Box.around(found) for page, found in boxes.items()}
 
 
 def _clipped(cell: Cell, first: int, stop: int, shift: int) -> Cell:

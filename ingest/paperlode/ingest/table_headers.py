@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_HEADER_ROWS",
+    "carried_rows",
     "heads_figures",
     "infer_header_rows",
+    "is_figure",
     "is_section_row",
     "is_units_line",
     "row_text",
@@ -59,6 +61,13 @@ _NUMBER = re.compile(
     r"(?:[($€£¥+\-−–—~<>≤≥≈%\[]|us\$|usd|eur|gbp|rmb|hk\$|c\$|a\$|约|人民币)*\s*"
     r"(?:\d[\d,.\s'’]*|[\d.,]*\.\d+)\s*"
     r"(?:%|[)\]x×]|bps?|bp|pts?|pp|million|billion|thousand|[mbk]|(?:百万|千|万|亿)?元?|[*†‡]|\([\da-z]{1,2}\)|[$€£¥])*",
+    re.IGNORECASE,
+)
+_CARRIED = re.compile(
+    r"(?:(?:sub-?total|total|balance|amount|page total)s?\s*[,:–—-]?\s*)?"
+    r"(?:(?:carried|brought|carry|bring)[\s-]*(?:forward|fwd|down|over)|[cb]\s?/\s?(?:f|fwd|d|o)\.?)"
+    r"(?:\s*(?:to|from)\s+(?:the\s+)?(?:next|previous|last|page)\b.{0,20})?"
+    r"|(?:本页)?(?:合计|小计|余额)?[(（]?(?:承前页|过次页|承上页|转下页|接前页|承前|过次|转次页|接上页)[)）]?(?:合计|小计|余额)?",
     re.IGNORECASE,
 )
 _FORMULA = re.compile(r"\\\((.+)\\\)|\$([^$]+)\$", re.DOTALL)
@@ -154,6 +163,24 @@ def infer_header_rows(table: Table) -> int:
         while count < MAX_HEADER_ROWS and count < table.rows - 1 and _only_units(rows[count]):
             count += 1
     return min(count, table.rows - 1)
+
+
+def carried_rows(table: Table) -> frozenset[int]:
+    """Rows that only carry a sum over a page break: ``Carried forward``, ``Balance b/f``, ``承前页``, ``过次页``.
+
+    They repeat what other rows say: a check of sums leaves them out.
+    """
+    out = set[int]()
+    for r, cells in enumerate(rows_of(table)):
+        names = [t for c in cells if (t := " ".join(c.text.split()).strip(" .:：")) and _kind(t) == "name"]
+        if r >= table.header_rows and names and _CARRIED.fullmatch(names[0]):
+            out.add(r)
+    return frozenset(out)
+
+
+def is_figure(text: str) -> bool:
+    """Whether a cell is data: a number with its signs and units, a dash, ``n/a``; not a year."""
+    return _kind(text) == "data"
 
 
 def heads_figures(table: Table) -> bool:

@@ -6,141 +6,237 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.document import Block, Box, Cell, PageBox, Table
-from paperlode.ingest.furniture import CONTINUED
-from paperlode.ingest.table_headers import heads_figures, rows_of
+from paperlode.ingest.header_match import Match, Top, match_header, plain
+from paperlode.ingest.table_columns import SAMPLE_ROWS, Columns, columns_of, first_cells, last_cells, moved
+from paperlode.ingest.table_headers import carried_rows, is_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["merge_tables", "same_words"]
+__all__ = ["CARRIED", "merge_tables", "same_words"]
 
-MOST_HEADER_ROWS = 5
-"""Repeated header rows looked for at the top of a continuation."""
+CARRIED = "carried_forward"
+"""Flag of a table some rows of which only carry a sum over a page break."""
 WIDTHS_DIFFER = 0.10
-"""Share by which the widths of the two parts of a table may differ."""
+"""Share by which the widths of the two parts of a table without a repeated header may differ."""
+STARTS_DIFFER = 15.0
+"""Points by which their left sides may differ where the widths do not agree."""
+PLACES_FIT = 0.75
+"""Share of columns that must stand at the same place when numbers of columns differ."""
+ONE_SORT = 0.8
+"""Share of a column's cells that makes it a column of figures; under the rest of it, one of words."""
+LONG_ENOUGH = 8
+"""Characters without spaces of a Chinese cell that can go on on the next page."""
+
+FILLS = 0.6
+"""Length of a label, as a share of the longest, under which it was not too long for its line."""
+
+_ENDS = ".;:!?。；：！？"
+_OPEN = "-,，、(（&/"
 
 
 def same_words(a: str, b: str) -> bool:
     """Whether two captions or headings say the same, a mark of continuation, case and spaces aside."""
-    return _plain(a) == _plain(b)
+    return plain(a) == plain(b)
 
 
-def _plain(text: str) -> str:
-    return "".join(CONTINUED.sub(" ", text).casefold().split()).rstrip(".:：-–—")
-
-
-def merge_tables(first: Block, second: Block) -> Block | None:
+def merge_tables(first: Block, second: Block, *, doubtful: bool = False) -> Block | None:
     """One table of both, or None when the second is not the continuation of the first.
 
-    Header rows that the second repeats in the same words are left out (its region still covers them); others become
-    rows. The text of the result is not set: the caller sets it once, when the table is whole. Captions are the
-    caller's too: the second's is ignored.
+    Header rows that the second repeats in the same words (``continued`` aside) are left out (its region still covers
+    them); others become rows. A row that the break cut is made whole. The text of the result is not set: the caller
+    sets it once, when the table is whole. Captions are the caller's too: the second's is ignored. ``doubtful`` asks
+    for a repeated header: something stood between the two.
     """
     a, b = first.table, second.table
-    if a is None or b is None or not a.rows or not b.rows or not _widths_fit(first, second):
+    if a is None or b is None or not a.rows or not b.rows or not first.regions or not second.regions:
         return None
-    columns = _columns(a, b)
+    recognised = first.confidence is not None or second.confidence is not None
+    top = match_header(a, b, recognised=recognised)
+    columns = columns_of(a, b, first.regions[-1].page)
     if columns is None:
         return None
-    cols, map_a, map_b = columns
-    repeated = _repeated(a, b)
-    if repeated < b.header_rows and heads_figures(b) and not _alike(a, b, repeated):
+    if top.match is not Match.REPEATED and _heads_by_column(a, b, columns):
+        top = Top(Match.REPEATED, 1)
+    if top.match is Match.OWN:
         return None
-    if repeated >= b.rows and b.rows > 0:
-        repeated = 0 if b.header_rows == 0 else repeated
-    shift = a.rows - repeated
-    cells = a.cells if map_a is None else tuple(_moved(c, map_a, 0) for c in a.cells)
-    more = [_moved(c, map_b, shift) for c in b.cells if c.row >= repeated]
-    table = replace(a, rows=a.rows + b.rows - repeated, cols=cols, cells=(*cells, *more))
+    if doubtful and top.match is not Match.REPEATED and not (columns.exact and _same_figures(first, second, columns)):
+        return None
+    if not _fits(first, second, columns, repeated=top.match is Match.REPEATED):
+        return None
+    if top.match is Match.NONE and columns.exact and _other_sorts(a, b):
+        return None
+    left_out = top.repeated if top.repeated < b.rows else 0
+    table = _stacked(a, b, columns, left_out)
     known = [c for c in (first.confidence, second.confidence) if c is not None]
+    flags = dict.fromkeys(first.flags + second.flags)
+    if CARRIED not in flags and carried_rows(_seam(table, a.rows)):
+        flags[CARRIED] = None
     return replace(
         first,
         regions=first.regions + second.regions,
         table=table,
         confidence=min(known) if known else None,
-        flags=tuple(dict.fromkeys(first.flags + second.flags)),
+        flags=tuple(flags),
+        findings=first.findings + second.findings,
     )
 
 
-def _moved(cell: Cell, columns: Sequence[int] | None, down: int) -> Cell:
-    if columns is None:
-        return replace(cell, row=cell.row + down)
-    col = columns[cell.col]
-    return replace(cell, row=cell.row + down, col=col, col_span=columns[cell.col_end] - col + 1)
-
-
-def _widths_fit(first: Block, second: Block) -> bool:
-    if not first.regions or not second.regions:
+def _fits(first: Block, second: Block, columns: Columns, *, repeated: bool) -> bool:
+    """Whether the parts stand so that they can be one: the same widths, or the same left sides and columns."""
+    one, two = _extent(first.regions, last=True), _extent(second.regions, last=False)
+    widest = max(one.width, two.width, 1.0)
+    alike = abs(one.width - two.width) <= WIDTHS_DIFFER * widest
+    starts = abs(one.x0 - two.x0) <= STARTS_DIFFER or (not columns.exact and abs(one.x1 - two.x1) <= STARTS_DIFFER)
+    if columns.exact:
+        return alike or repeated or (starts and columns.share >= PLACES_FIT)
+    few = min(first.table.cols, second.table.cols) if first.table and second.table else 0
+    if repeated:
+        return columns.share >= PLACES_FIT or starts or alike
+    if abs(columns.cols - few) > max(1, few // 3):
         return False
-    w1, w2 = _width(first.regions, last=True), _width(second.regions, last=False)
-    return abs(w1 - w2) <= WIDTHS_DIFFER * max(w1, w2, 1.0)
+    return columns.share >= PLACES_FIT and (alike or starts)
 
 
-def _width(regions: Sequence[PageBox], *, last: bool) -> float:
+def _heads_by_column(a: Table, b: Table, columns: Columns) -> bool:
+    """Whether the first row of a second part with fewer columns is the header over just those columns."""
+    if columns.exact or columns.second is None or not a.header_rows:
+        return False
+    heads = {c.col: plain(c.text) for c in first_cells(a, a.header_rows) if c.text.strip()}
+    top = [c for c in b.cells if c.row == 0 and c.text.strip() and c.row_span == 1]
+    return bool(top) and all(0 <= c.col < b.cols and heads.get(columns.second[c.col][0]) == plain(c.text) for c in top)
+
+
+def _same_figures(first: Block, second: Block, columns: Columns) -> bool:
+    """Whether the parts stand at one place, column by column, and hold figures in the same columns, at least two."""
+    a, b = first.table, second.table
+    if a is None or b is None or columns.share < 1 or b.header_rows:
+        return False
+    one, two = _extent(first.regions, last=True), _extent(second.regions, last=False)
+    if abs(one.x0 - two.x0) > STARTS_DIFFER or abs(one.x1 - two.x1) > STARTS_DIFFER:
+        return False
+    pairs = zip(_figures(a, a.header_rows), _figures(b, 0), strict=True)
+    known = [(x, y) for x, y in pairs if x is not None and y is not None]
+    return (
+        len(known) > 1
+        and all((x >= ONE_SORT) is (y >= ONE_SORT) for x, y in known)
+        and any(x >= ONE_SORT for x, _ in known)
+    )
+
+
+def _extent(regions: Sequence[PageBox], *, last: bool) -> Box:
     page = regions[-1 if last else 0].page
-    return Box.around(r.box for r in regions if r.page == page).width
+    return Box.around(r.box for r in regions if r.page == page)
 
 
-def _repeated(a: Table, b: Table) -> int:
-    """How many leading rows of ``b`` say word for word what the leading rows of ``a`` say."""
-    limit = min(a.header_rows, MOST_HEADER_ROWS, b.rows)
-    if not limit:
-        return 0
-    count = 0
-    crossed = {r for c in b.cells for r in range(c.row + 1, c.row_end + 1)}
-    tops_a, tops_b = _top(a, limit), _top(b, limit)
-    while count < limit and tops_a[count] and tops_a[count] == tops_b[count]:
-        count += 1
-    while count and count in crossed:  # a span out of the header cannot be left behind
-        count -= 1
-    return count if count >= min(b.header_rows, limit) or count == limit else 0
+def _other_sorts(a: Table, b: Table) -> bool:
+    """Whether a column of figures would go on in words, or the other way about."""
+    mine, other = _figures(a, a.header_rows), _figures(b, b.header_rows)
+    return any(
+        x is not None
+        and y is not None
+        and ((x >= ONE_SORT and y <= 1 - ONE_SORT) or (y >= ONE_SORT and x <= 1 - ONE_SORT))
+        for x, y in zip(mine, other, strict=True)
+    )
 
 
-def _top(table: Table, rows: int) -> list[tuple[tuple[int, str], ...]]:
-    few = replace(table, rows=rows, cells=tuple(c for c in table.cells if c.row < rows))
-    return [tuple((i, "".join(c.text.split())) for i, c in enumerate(r) if c.text.strip()) for r in rows_of(few)]
+def _figures(table: Table, skip: int) -> list[float | None]:
+    """For each column but the first the share of figures among its cells; None where there are fewer than four."""
+    total, figures = [0] * table.cols, [0] * table.cols
+    for c in last_cells(table.cells, table.rows, SAMPLE_ROWS):
+        if c.row >= skip and 0 <= c.col < table.cols and c.text.strip():
+            total[c.col] += 1
+            figures[c.col] += is_figure(c.text)
+    return [f / t if t >= 4 and i else None for i, (f, t) in enumerate(zip(figures, total, strict=True))]
 
 
-def _alike(a: Table, b: Table, repeated: int) -> bool:
-    """Whether ``b``'s own header rows are close to ``a``'s: a continuation read slightly differently."""
-    mine = {t for r in _top(a, min(a.header_rows, a.rows)) for _, t in r}
-    other = {t for r in _top(b, b.header_rows)[repeated:] for _, t in r}
-    return bool(mine & other) and 2 * len(mine & other) >= len(other)
+def _stacked(a: Table, b: Table, columns: Columns, left_out: int) -> Table:
+    cells = a.cells if columns.first is None else tuple(moved(c, columns.first, 0) for c in a.cells)
+    more = [moved(c, columns.second, a.rows - left_out) for c in b.cells if c.row >= left_out]
+    rows = a.rows + b.rows - left_out
+    whole = _cut_row(cells, more, a.rows, columns.cols)
+    if whole is not None:
+        return replace(a, rows=rows - 1, cols=columns.cols, cells=whole)
+    return replace(a, rows=rows, cols=columns.cols, cells=(*cells, *more))
 
 
-def _columns(a: Table, b: Table) -> tuple[int, Sequence[int] | None, Sequence[int] | None] | None:
-    """Number of columns of the whole, and where each part's columns go (None: as they are)."""
-    if a.cols == b.cols:
-        return a.cols, None, None
-    if b.cols < 2 or a.cols < 2 or abs(a.cols - b.cols) > max(1, min(a.cols, b.cols) // 3):
+def _cut_row(cells: Sequence[Cell], more: Sequence[Cell], at: int, cols: int) -> tuple[Cell, ...] | None:
+    """All cells with row ``at`` (the first after the break) put into the row before, when it is that row's rest."""
+    tail = last_cells(cells, at, SAMPLE_ROWS)
+    upper = {c.col: c for c in tail if c.row_end == at - 1 and c.text.strip()}
+    lower = {c.col: c for c in more if c.row == at and c.text.strip()}
+    if (
+        not upper
+        or not lower
+        or any(c.row == at and c.row_span > 1 for c in more)
+        or not _goes_on(upper, lower, cols, _longest(tail))
+    ):
         return None
-    if b.cols < a.cols:
-        fit = _fit(_middles(b), _edges(a))
-        return None if fit is None else (a.cols, None, fit)
-    fit = _fit(_middles(a), _edges(b))
-    return None if fit is None else (b.cols, fit, None)
-
-
-def _edges(table: Table) -> list[tuple[float, float] | None]:
-    spans: list[tuple[float, float] | None] = [None] * table.cols
-    for c in table.cells:
-        if c.region is None or c.col_span != 1 or not 0 <= c.col < table.cols:
+    last = {id(c) for c in upper.values()}
+    taken = set[int]()
+    out: list[Cell] = []
+    for c in cells:
+        if id(c) in last and (rest := lower.get(c.col)) is not None:
+            taken.add(id(rest))
+            out.append(replace(c, text=_put_together(c.text, rest.text)))
+        else:
+            out.append(c)
+    for c in more:
+        if id(c) in taken or (c.row == at and not c.text.strip()):
             continue
-        old, box = spans[c.col], c.region.box
-        spans[c.col] = (box.x0, box.x1) if old is None else (min(old[0], box.x0), max(old[1], box.x1))
-    return spans
+        out.append(replace(c, row=c.row - 1))
+    return tuple(out)
 
 
-def _middles(table: Table) -> list[float | None]:
-    return [None if e is None else (e[0] + e[1]) / 2 for e in _edges(table)]
+def _longest(cells: Sequence[Cell]) -> int:
+    """Characters of the longest label."""
+    return max((len(c.text) for c in cells if c.col == 0), default=0)
 
 
-def _fit(middles: Sequence[float | None], edges: Sequence[tuple[float, float] | None]) -> list[int] | None:
-    """For each column of the narrower part the column of the wider one it stands under; None if one is unclear."""
-    out: list[int] = []
-    for m in middles:
-        under = [i for i, e in enumerate(edges) if m is not None and e is not None and e[0] <= m <= e[1]]
-        if len(under) != 1 or (out and under[0] <= out[-1]):
-            return None
-        out.append(under[0])
-    return out
+def _goes_on(upper: dict[int, Cell], lower: dict[int, Cell], cols: int, longest: int) -> bool:
+    if 0 not in lower:  # no label: texts that break off go on, and no figure starts a row
+        if any(is_figure(c.text) for c in lower.values()) or not set(lower) <= set(upper):
+            return False
+        return all(_breaks_off(upper[i].text, c.text) for i, c in lower.items())
+    label = lower[0].text.strip()
+    if 0 not in upper or len(upper[0].text) < FILLS * longest or not _breaks_off(upper[0].text, label):
+        return False
+    if _chinese(label[0]) and upper[0].text.strip()[-1] not in _OPEN:
+        return False
+    if set(upper) == {0}:  # the figures stand with the label's last line
+        return len(lower) > 1 or cols == 1
+    both = set(upper) & set(lower)
+    return (
+        not any(is_figure(lower[i].text) for i in lower)
+        and all(_breaks_off(upper[i].text, lower[i].text) for i in both)
+        and (set(lower) <= set(upper))
+    )
+
+
+def _breaks_off(above: str, below: str) -> bool:
+    """Whether the text above stops in the middle and the one below takes it up."""
+    up, down = above.strip(), below.strip()
+    if not up or not down or up[-1] in _ENDS or is_figure(up) or is_figure(down):
+        return False
+    if up[-1] in _OPEN:
+        return True
+    if _chinese(down[0]):
+        return _chinese(up[-1]) and len("".join(up.split())) >= LONG_ENOUGH
+    return down[0].islower()
+
+
+def _chinese(char: str) -> bool:
+    return "\u3400" <= char <= "\u9fff" or char in "，、（）《》“”"
+
+
+def _put_together(above: str, below: str) -> str:
+    up, down = above.rstrip(), below.lstrip()
+    return up + ("" if _chinese(up[-1]) and _chinese(down[0]) else " ") + down
+
+
+def _seam(table: Table, at: int) -> Table:
+    """The rows around row ``at``, where a carried sum stands."""
+    start, end = max(0, at - 3), min(table.rows, at + 3)
+    near = last_cells(table.cells, table.rows, table.rows - start)
+    cells = tuple(replace(c, row=c.row - start) for c in near if start <= c.row < end)
+    return replace(table, rows=end - start, cells=cells, header_rows=0, caption="")

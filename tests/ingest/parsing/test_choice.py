@@ -47,6 +47,22 @@ def test_a_borderless_table_of_numbers_needs_layout() -> None:
     assert layout_wanted(page_with(prose + rows))
 
 
+def test_a_small_table_with_currency_marks_needs_layout() -> None:
+    """Three rows, of which only the first and the last have a $ before their figures, line up all the same."""
+    prose = [(72.0, 80 + 14.0 * i, SENTENCE) for i in range(30)]
+    rows = [(300.0, 520.0, "$"), (340.0, 520.0, "42,794"), (72.0, 520.0, "Domestic")]
+    rows += [(345.0, 534.0, "3,504"), (72.0, 534.0, "International")]
+    rows += [(300.0, 548.0, "$"), (340.0, 548.0, "46,298"), (72.0, 548.0, "Total revenue")]
+    assert layout_wanted(page_with(prose + rows))
+
+
+def test_two_rows_of_many_pieces_need_layout() -> None:
+    """A table of two rows, whose figures line up with nothing, is no prose."""
+    prose = [(72.0, 80 + 14.0 * i, SENTENCE) for i in range(30)]
+    rows = [(72.0 + 90 * k, 520.0, f"Name {k}") for k in range(5)] + [(80.0 + 80 * k, 534.0, "2,150") for k in range(5)]
+    assert layout_wanted(page_with(prose + rows))
+
+
 def test_two_columns_need_layout() -> None:
     """Prose left and right of a gutter is not read across it."""
     half = SENTENCE[:42]

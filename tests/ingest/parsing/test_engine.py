@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperlode.ingest.document import Block, Box, Kind, Layer, Table
-from paperlode.ingest.parsing.engine import _Area, _assign, _place, read_layout
+from paperlode.ingest.parsing.engine import _Area, _assign, _place, enlargement, read_layout
 from paperlode.ingest.parsing.grid import _placed
 from paperlode.ingest.parsing.lines import PrintedLine, clean
 
@@ -59,8 +60,20 @@ def sample(name: str, page: int) -> tuple[Block, ...]:
 
 
 def content(blocks: tuple[Block, ...]) -> str:
-    """All that the blocks say, without the marks that part a table's cells."""
-    return " ".join(" ".join(c.text for c in b.table.cells) if b.table else b.text for b in blocks)
+    """All that the blocks say, without the marks that part a table's cells; formulas' LaTeX as characters again."""
+    return " ".join(
+        " ".join(c.text for c in b.table.cells) if b.table else spoken(b.text) if b.kind is Kind.FORMULA else b.text
+        for b in blocks
+    )
+
+
+SIGNS = {"rho": "ρ", "varphi": "φ", "delta": "δ", "theta": "θ", "infty": "∞", "int": "∫", "sum": "∑"}
+
+
+def spoken(latex: str) -> str:
+    """The characters that stand on the page for the LaTeX: commands of form go, those of signs become the sign."""
+    latex = re.sub(r"\\(?:frac|sqrt|mathrm|qquad|gathered)|[_^{}]", " ", latex).replace("-", "−")
+    return re.sub(r"\\([a-z]+)", lambda m: SIGNS[m.group(1)], latex)
 
 
 def letters(text: str) -> Counter[str]:
@@ -105,6 +118,21 @@ def test_no_character_of_the_page_is_dropped(name: str, page: int) -> None:
     got = letters(content(sample(name, page)))
     assert letters(words) - got == Counter()
     assert got - letters(words) == Counter()
+
+
+def test_tiny_type_is_read_as_if_it_were_of_usual_size() -> None:
+    """A page shrunk to a stamp gives the same blocks as the page itself, at its own places and sizes."""
+    full = page_with_table(ruled=True)
+    assert enlargement(full) == 1.0
+    small = pymupdf.open().new_page(width=full.rect.width / 4, height=full.rect.height / 4)
+    small.show_pdf_page(small.rect, full.parent, 0)
+    assert enlargement(small) > 3
+    blocks = read_layout(small, 0)
+    assert [b.kind for b in blocks] == [b.kind for b in read_layout(full, 0)]
+    (table,) = [b.table for b in blocks if b.table]
+    assert table.grid() == [HEADER, *ROWS]
+    assert all(b.regions[0].box.y1 <= small.rect.height for b in blocks)
+    assert {round(b.size, 1) for b in blocks if b.size} == {2.5}
 
 
 def test_cells_of_the_samples_tables() -> None:

@@ -124,6 +124,17 @@ def test_an_invisible_layer_on_the_ink_is_trusted() -> None:
     for i in range(30):
         page.insert_text((72, 80 + 20 * i), SENTENCE, fontsize=11, render_mode=3)
     assert trust(page) is Trust.DIGITAL
+    assert judge(page, spans_of(page)).searchable
+    assert not judge(prose(), spans_of(prose())).searchable
+
+
+def test_a_short_invisible_layer_is_still_a_second_reader() -> None:
+    """A searchable scan of few words is recognised, and its layer is known to be there."""
+    page = scanned(rows=1)
+    page.insert_text((72, 80), SENTENCE, fontsize=11, render_mode=3)
+    verdict = judge(page, spans_of(page))
+    assert verdict.trust is Trust.NONE
+    assert verdict.searchable
 
 
 def test_an_invisible_layer_beside_the_ink_is_not() -> None:

@@ -269,12 +269,12 @@ def test_version_1_0_reads_such_a_page_as_text(tmp_path: Path) -> None:
 
 
 def test_a_page_that_spotting_finds_nothing_on_says_so(tmp_path: Path) -> None:
-    """Inked, without a region, without an answer: empty, and flagged."""
+    """Inked, without a region, without an answer: empty, and flagged, also by the judge, which sees the ink."""
     path = saved(picture_of(prose_page()), tmp_path / "a.png")
     with serving(lambda _: "") as served:
         page = read(served, path, Finds())
     assert page.blocks == ()
-    assert page.flags == ("nothing_read", "output_empty")
+    assert page.flags == ("nothing_read", "output_empty", "uncovered_ink")
 
 
 def test_a_blank_page_is_not_sent(tmp_path: Path) -> None:

@@ -149,7 +149,8 @@ def test_nothing_is_lost_when_the_server_dies_in_the_middle(tmp_path: Path) -> N
         parser.close()
     assert [p.page for p in read] == list(range(12))
     assert all(texts(p) == WHOLE for p in read)
-    assert all(b.flags in {(), ("unsure_token",)} for p in read for b in p.blocks)
+    judged = {f.code for p in read for f in p.concerns}  # the server's answers are not what the pages show
+    assert {f for p in read for b in p.blocks for f in b.flags} <= {"unsure_token", *judged}
 
 
 def test_faults_of_single_requests_cost_nothing(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.parsing.lines import LIST_MARKER
+from paperlode.ingest.parsing.spacing import runs_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ __all__ = ["MATH_FONT", "Features", "features", "needs_layout"]
 MATH_FONT = re.compile(r"CM(?:MI|SY|EX)|Math|MTMI|MTSY|STIX.*Math|MSBM|Symbol", re.IGNORECASE)
 _LEADER = re.compile(r"^[.\s·…_]+$")
 _PROSE_CHARS = 50
+_MANY_PIECES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,12 @@ class Features:
     Attributes:
         rows: rows of text.
         split_rows: rows that hold two or more pieces with a wide gap between them (item numbers not counted).
-        aligned: split rows whose second piece starts or ends where that of another split row does.
+        aligned: split rows with a piece, the first aside, that starts or ends where one of another split row does.
         columns: rows whose pieces on both sides of a gap look like running prose.
         math: lines set in a mathematical font.
         upright: share of lines that run left to right.
+        wide: rows of at least four pieces.
+        unspaced: lines that are a run of words without blanks (see ``spacing``), which only the layout path mends.
     """
 
     rows: int
@@ -39,6 +43,8 @@ class Features:
     columns: int
     math: int
     upright: float
+    wide: int = 0
+    unspaced: int = 0
 
 
 def features(lines: Sequence[PrintedLine]) -> Features:
@@ -51,11 +57,9 @@ def features(lines: Sequence[PrintedLine]) -> Features:
         else:
             rows.append([line])
     split = [pieces for r in rows if len(pieces := _pieces(r)) > 1]
-    starts = [round(p[1].box.x0) for p in split]
-    ends = [round(p[1].box.x1) for p in split]
+    edges = [[(round(p.box.x0), round(p.box.x1)) for p in row[1:]] for row in split]
     aligned = sum(
-        any(i != j and (abs(s - starts[j]) <= 3 or abs(ends[i] - ends[j]) <= 3) for j in range(len(split)))
-        for i, s in enumerate(starts)
+        any(_lined_up(mine, other) for j, other in enumerate(edges) if j != i) for i, mine in enumerate(edges)
     )
     return Features(
         rows=len(rows),
@@ -64,11 +68,18 @@ def features(lines: Sequence[PrintedLine]) -> Features:
         columns=sum(sum(len(p.text) >= _PROSE_CHARS // 2 for p in r) >= 2 for r in split),
         math=sum(bool(MATH_FONT.search(ln.font)) for ln in lines if len(ln.text) > 1),
         upright=sum(ln.horizontal for ln in lines) / len(lines) if lines else 1.0,
+        wide=sum(len(r) >= _MANY_PIECES for r in split),
+        unspaced=sum(runs_together(ln.text) for ln in lines),
     )
 
 
+def _lined_up(mine: list[tuple[int, int]], other: list[tuple[int, int]]) -> bool:
+    """Whether a piece of one row starts or ends where one of the other does."""
+    return any(abs(a - c) <= 3 or abs(b - d) <= 3 for a, b in mine for c, d in other)
+
+
 def _pieces(row: list[PrintedLine]) -> list[PrintedLine]:
-    """The row's pieces left to right that stand apart by more than a wide space, without a leading item number."""
+    """The row's pieces left to right that stand apart by more than a wide space, without leading item numbers (two at most)."""
     row = sorted(row, key=lambda ln: ln.box.x0)
     out: list[PrintedLine] = []
     for line in row:
@@ -77,11 +88,13 @@ def _pieces(row: list[PrintedLine]) -> list[PrintedLine]:
         if out and line.box.x0 - out[-1].box.x1 < 1.0 * line.size:
             continue
         out.append(line)
-    while len(out) > 1 and LIST_MARKER.match(out[0].text.strip()):
-        out.pop(0)
-    return out
+    leading = 0
+    while leading < min(2, len(out) - 1) and LIST_MARKER.match(out[leading].text.strip()):
+        leading += 1
+    return out[leading:]
 
 
 def needs_layout(f: Features) -> bool:
     """True when plain reading order and paragraphs would be wrong or a table would be lost."""
-    return f.aligned >= 3 or f.split_rows >= 5 or f.columns >= 4 or f.math >= 2
+    table = f.aligned >= 3 or f.split_rows >= 5 or f.wide >= 2
+    return table or f.columns >= 4 or f.math >= 2 or f.unspaced > 0

@@ -2,87 +2,128 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import Box, Cell, PageBox, Table
+from paperlode.ingest.parsing.grid_headers import centred_spans, phrase_spans, underlined_spans
+from paperlode.ingest.parsing.grid_rules import Rules, fitted, rules_of
+from paperlode.ingest.parsing.grid_spans import Span, ruled_spans, without_needless
+from paperlode.ingest.parsing.grid_splits import parted_columns, parted_rows
+from paperlode.ingest.parsing.grid_words import Word, place_of, words_of
 from paperlode.ingest.parsing.lines import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["table_of"]
 
-_WORD_GAP = 0.3  # font sizes between two characters that are not of one word
+_TEXT = 0  # block type of text in PyMuPDF's dictionaries
 
 
 def table_of(box: Box, grid: Any, printed: Sequence[Box], page: int, blocks: Sequence[dict[str, Any]]) -> Table:
     """The table in ``box``. Words fall into the grid cell that holds most of them; a new line inside a cell becomes a space.
+
+    Ruled lines correct the grid (see ``grid_rules.fitted``) and tell which cells span (``grid_spans.ruled_spans``).
 
     Args:
         box: of the table, in points.
         grid: the engine's lines, relative to the box (``h_lines``, ``v_lines``).
         printed: boxes of the lines that belong to the table.
         page: 0-based.
-        blocks: the page's characters, PyMuPDF's ``rawdict`` blocks.
+        blocks: the page's characters and drawings, PyMuPDF's ``rawdict`` blocks.
     """
-    ys = [box.y0, *(float(h) + box.y0 for h in grid.h_lines), box.y1]
-    xs = [box.x0, *(float(v) + box.x0 for v in grid.v_lines), box.x1]
+    words = _words(box, printed, blocks)
+    rules = rules_of(blocks, box)
+    ys, xs = (
+        [box.y0, *(float(h) + box.y0 for h in grid.h_lines), box.y1],
+        [box.x0, *(float(v) + box.x0 for v in grid.v_lines), box.x1],
+    )
+    ys = fitted(ys, rules.flat, rules.upright, words, rows=True)
+    xs = fitted(xs, rules.upright, rules.flat, words, rows=False)
+    ys = parted_rows(xs, ys, words)
+    xs = parted_columns(xs, ys, words)
+    spans = _spans(xs, ys, rules, _placed_words(words, xs, ys))
+    if spans:
+        xs, ys = without_needless(xs, ys, spans, _placed_words(words, xs, ys))
+        spans = _spans(xs, ys, rules, _placed_words(words, xs, ys))
+    return _table(xs, ys, words, spans, page)
+
+
+def _spans(
+    xs: Sequence[float], ys: Sequence[float], rules: Rules, words: Mapping[tuple[int, int], Sequence[Word]]
+) -> list[Span]:
     rows, cols = len(ys) - 1, len(xs) - 1
-    texts: dict[tuple[int, int], str] = {}
+    spans = ruled_spans(xs, ys, rules, words)
+    taken = {at for s in spans for at in s.places()}
+    spans += phrase_spans(xs, rows, rules.upright, words, taken)
+    if not spans:
+        spans = centred_spans(cols, rows, words, taken)
+    over = underlined_spans(rows, cols, rules.flat, words, spans)
+    out: list[Span] = []
+    taken = set()
+    for s in (*over, *spans):
+        if taken.isdisjoint(s.places()):
+            out.append(s)
+            taken.update(s.places())
+    return out
+
+
+def _words(box: Box, printed: Sequence[Box], blocks: Sequence[dict[str, Any]]) -> list[Word]:
+    out: list[Word] = []
+    number = 0
     for block in blocks:
-        if block.get("type", 0) != 0 or not Box(*block["bbox"]).overlap(box):
+        if block.get("type", _TEXT) != _TEXT or not Box(*block["bbox"]).overlap(box):
             continue
         for line in block["lines"]:
-            seen: set[tuple[int, int]] = set()
+            number += 1
             x0, y0, x1, y1 = Box(*line["bbox"]).grown(0.5)
             mine = [b for b in printed if b.x0 < x1 and b.x1 > x0 and b.y0 < y1 and b.y1 > y0]
-            for at, word in _placed(line, mine, xs, ys):
-                if at not in seen:
-                    seen.add(at)
-                    if texts.get(at):
-                        texts[at] += " "
-                texts[at] = texts.get(at, "") + word
+            out += words_of(line, mine, number)
+    return out
+
+
+def _placed_words(words: Sequence[Word], xs: Sequence[float], ys: Sequence[float]) -> dict[tuple[int, int], list[Word]]:
+    out: dict[tuple[int, int], list[Word]] = {}
+    for w in words:
+        out.setdefault(place_of(w, xs, ys), []).append(w)
+    return out
+
+
+def _table(xs: Sequence[float], ys: Sequence[float], words: Sequence[Word], spans: Sequence[Span], page: int) -> Table:
+    rows, cols = len(ys) - 1, len(xs) - 1
+    owner = {at: s for s in spans for at in s.places()}
+    held: dict[Span, list[Word]] = {}
+    for w in words:
+        r, c = place_of(w, xs, ys)
+        held.setdefault(owner.get((r, c), Span(r, c, r, c)), []).append(w)
     cells = tuple(
-        Cell(r, c, text, region=PageBox(page, Box(xs[c], ys[r], xs[c + 1], ys[r + 1]).rounded()))
-        for r in range(rows)
-        for c in range(cols)
-        if (text := clean(texts.get((r, c), "")))
+        Cell(
+            s.row,
+            s.col,
+            text,
+            s.row_end - s.row + 1,
+            s.col_end - s.col + 1,
+            PageBox(page, Box(xs[s.col], ys[s.row], xs[s.col_end + 1], ys[s.row_end + 1]).rounded()),
+        )
+        for s in sorted(held, key=lambda s: (s.row, s.col))
+        if (text := _text(held[s]))
     )
     return Table(rows, cols, cells)
 
 
+def _text(words: Sequence[Word]) -> str:
+    """The words in the order they were printed; a new line becomes a space."""
+    out, line = "", None
+    for w in words:
+        if line is not None and w.line != line:
+            out += " "
+        out += w.text + (" " if w.space else "")
+        line = w.line
+    return clean(out)
+
+
 def _placed(
-    line: dict[str, Any], mine: Sequence[Box], xs: list[float], ys: list[float]
+    line: dict[str, Any], mine: Sequence[Box], xs: Sequence[float], ys: Sequence[float]
 ) -> list[tuple[tuple[int, int], str]]:
-    """The words of the line inside the boxes ``mine``, each with the (row, column) that holds most of its characters.
-
-    A word is never cut by a grid line: on a scan the place of a character within its line is only an estimate.
-    Characters of lines that were given to another area are not ours, whatever box they stand in.
-    """
-    out: list[tuple[tuple[int, int], str]] = []
-    word: list[tuple[tuple[int, int], str]] = []
-    end = None
-    for span in line["spans"]:
-        for ch in span["chars"]:
-            x0, y0, x1, y1 = ch["bbox"]
-            x, y = (x0 + x1) / 2, (y0 + y1) / 2
-            blank = ch["c"].isspace()
-            if blank or (end is not None and x0 - end > _WORD_GAP * span["size"]):
-                out += _one_word(word, space=blank)
-                word = []
-            end = x1
-            if blank or not any(b.x0 - 0.5 <= x <= b.x1 + 0.5 and b.y0 - 0.5 <= y <= b.y1 + 0.5 for b in mine):
-                continue
-            row = min(max(bisect_right(ys, y) - 1, 0), len(ys) - 2)
-            col = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
-            word.append(((row, col), ch["c"]))
-    return out + _one_word(word, space=False)
-
-
-def _one_word(word: list[tuple[tuple[int, int], str]], *, space: bool) -> list[tuple[tuple[int, int], str]]:
-    if not word:
-        return []
-    places = [at for at, _ in word]
-    at = max(dict.fromkeys(places), key=places.count)
-    return [(at, "".join(c for _, c in word) + (" " if space else ""))]
+    """The words of one line, each with its (row, column)."""
+    return [(place_of(w, xs, ys), w.text + (" " if w.space else "")) for w in words_of(line, mine)]

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     import pymupdf
 
     from paperlode.ingest.document import Block, Source
+    from paperlode.ingest.parsing.evidence import Word
 
 __all__ = ["LocalOptions", "LocalParser", "parse_page"]
 
 VERSION = "local-2"
 SCAN_DPI = 200
-_LOW_CONFIDENCE = 0.6
+SPECKS_LEFT_OUT = "layer_specks_left_out"
+"""Flag of a searchable scan whose invisible layer has lone signs where nothing can be read in the picture."""
+_MOST_ENLARGED = 2.0
+"""Times that resolution, for a searchable scan in tiny type."""
 _TIDY_PAGES = 8
 """Pages a worker reads before it gives back memory: 390 MB after 720 pages, where it had grown to 650."""
 _read = count(1)
@@ -135,32 +139,33 @@ def parse_page(ref: PageRef, options: LocalOptions) -> ParsedPage:
 
 
 def _parse_pdf(ref: PageRef, options: LocalOptions) -> ParsedPage:
-    import pymupdf
-
+    from paperlode.ingest.parsing.engine import enlargement
+    from paperlode.ingest.parsing.evidence import digital_evidence, glyphs_of, layer_flags, words_of
+    from paperlode.ingest.parsing.quality import judged
     from paperlode.ingest.parsing.textlayer import Trust, judge
 
     doc = open_pdf(ref.path, ref.password)
     page = doc[ref.page]
     remove_rotation(page)
     width, height = float(page.rect.width), float(page.rect.height)
-    flags = (
-        pymupdf.TEXT_PRESERVE_LIGATURES
-        | pymupdf.TEXT_PRESERVE_WHITESPACE
-        | pymupdf.TEXT_MEDIABOX_CLIP
-        | pymupdf.TEXT_ACCURATE_BBOXES
-    )
-    text: Any = page.get_text("dict", flags=flags)
+    textpage = page.get_textpage(flags=layer_flags())
+    text: Any = page.get_text("dict", textpage=textpage)
     blocks: list[dict[str, Any]] = text["blocks"]
     if options.route == "scan":
         return _parse_scan(ref)
     verdict = judge(page, blocks)
     if verdict.trust is Trust.BLANK:
         return ParsedPage(ref.page, width, height, f"{VERSION}/blank")
+    if options.route == "auto" and verdict.searchable:
+        dpi = round(SCAN_DPI * min(_MOST_ENLARGED, enlargement(page)))
+        if (twice := _parse_searchable(ref, words_of(textpage, blocks), dpi)) is not None:
+            return twice
     if verdict.scan and options.route == "auto":
         scanned = _parse_scan(ref)
         return replace(scanned, flags=(*scanned.flags, f"text_layer_{verdict.trust}"))
     way, found, rotation = _read_digital(page, blocks, ref.page, options)
-    return ParsedPage(ref.page, width, height, f"{VERSION}/{way}", found, rotation=rotation)
+    evidence = digital_evidence(page, *(glyphs_of(page) if way == "layout" else (textpage, blocks)))
+    return judged(ParsedPage(ref.page, width, height, f"{VERSION}/{way}", found, rotation=rotation), evidence)
 
 
 def _read_digital(
@@ -185,18 +190,33 @@ def _read_digital(
     return "plain", read_plain(lines, index, float(page.rect.height)), 0
 
 
-def _parse_scan(ref: PageRef) -> ParsedPage:
+def _parse_searchable(ref: PageRef, words: Sequence[Word], dpi: int) -> ParsedPage | None:
+    """A scan that has an invisible layer, which is a second reader; None where the layer is to be read alone."""
+    from paperlode.ingest.parsing.second_reader import settled
+
+    page = _parse_scan(ref, dpi)
+    if (both := settled(page.blocks, words, ref.page)) is None:
+        return None
+    blocks, specks = both
+    return replace(page, blocks=blocks, flags=(*page.flags, *([SPECKS_LEFT_OUT] if specks else [])))
+
+
+def _parse_scan(ref: PageRef, dpi: int = SCAN_DPI) -> ParsedPage:
+    from paperlode.ingest.parsing.evidence import Evidence, ink_of
+    from paperlode.ingest.parsing.quality import judged
     from paperlode.ingest.parsing.scan import read_scan
 
-    picture, width, height = read_picture(ref, dpi=SCAN_DPI)
+    picture, width, height = read_picture(ref, dpi=dpi)
     result = read_scan(picture, width, height, ref.page)
-    blocks = tuple(
-        replace(b, flags=(*b.flags, "low_confidence"))
-        if b.confidence is not None and b.confidence < _LOW_CONFIDENCE
-        else b
-        for b in result.blocks
-    )
     flags = (f"unreadable_lines_{result.unreadable}",) if result.unreadable else ()
-    return ParsedPage(
-        ref.page, width, height, f"{VERSION}/scan", blocks, rotation=result.rotation, skew=result.skew, flags=flags
+    page = ParsedPage(
+        ref.page,
+        width,
+        height,
+        f"{VERSION}/scan",
+        result.blocks,
+        rotation=result.rotation,
+        skew=result.skew,
+        flags=flags,
     )
+    return judged(page, Evidence(ink=ink_of(picture, width, height)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from paperlode.ingest.document import Block, Box, Kind, Layer
 from paperlode.ingest.parsing.lines import LIST_MARKER, PrintedLine, block_of
-from paperlode.ingest.parsing.outline import heading_level, numbering_depth
+from paperlode.ingest.parsing.outline import all_italic, heading_level, leading_heading, numbering_depth, stands_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +39,12 @@ def read_plain(lines: Sequence[PrintedLine], page: int, height: float) -> tuple[
         else:
             groups.append([row])
     right = max(r.box.x1 for r in rows)
+    groups = [part for g in groups for part in _headings_apart(g, right)]
     out: list[Block] = []
     for i, g in enumerate(groups):
         edge = i in (0, len(groups) - 1)
-        out.append(_block(g, page, body=body, height=height, right=right, edge=edge))
+        head = stands_out(g, groups[i + 1] if i + 1 < len(groups) else ())
+        out.append(_block(g, page, body=body, height=height, right=right, edge=edge, head=head))
     return tuple(out)
 
 
@@ -107,19 +109,27 @@ def _continues(group: Sequence[PrintedLine], line: PrintedLine, pitch: float) ->
     return not (ended and short)
 
 
+def _headings_apart(group: list[PrintedLine], right: float) -> list[list[PrintedLine]]:
+    n = leading_heading(group, right)
+    return [group[:n], *_headings_apart(group[n:], right)] if n else [group]
+
+
 def _starts_item(text: str) -> bool:
     first = _FIRST_WORD.match(text)
     return bool(first and LIST_MARKER.match(first.group()) and len(text) > len(first.group()))
 
 
-def _block(lines: Sequence[PrintedLine], page: int, *, body: float, height: float, right: float, edge: bool) -> Block:
+def _block(
+    lines: Sequence[PrintedLine], page: int, *, body: float, height: float, right: float, edge: bool, head: bool
+) -> Block:
     text = " ".join(ln.text for ln in lines)
     box = Box.around(ln.box for ln in lines)
     if edge and len(lines) == 1 and _PAGE_NUMBER.match(text) and not 0.1 * height < box.y0 < 0.88 * height:
         return block_of(Kind.PAGE_NUMBER, lines, page, layer=Layer.FURNITURE)
-    if _is_heading(lines, text, body=body, right=right):
+    if head or _is_heading(lines, text, body=body, right=right):
         size = max(ln.size for ln in lines)
-        return block_of(Kind.HEADING, lines, page, level=heading_level(text, size=size, body=body))
+        face = {"bold": any(ln.bold for ln in lines), "italic": all_italic(lines)}
+        return block_of(Kind.HEADING, lines, page, level=heading_level(text, size=size, body=body, **face))
     kind = Kind.LIST_ITEM if _starts_item(text) else Kind.TEXT
     return block_of(kind, lines, page)
 

@@ -10,6 +10,7 @@ from paperlode.ingest.parsing import ocr
 from paperlode.ingest.parsing.engine import read_layout
 from paperlode.ingest.parsing.geometry import Affine, map_blocks
 from paperlode.ingest.parsing.lines import clean, is_cjk
+from paperlode.ingest.parsing.scan_cuts import cut_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ __all__ = ["ScanLine", "ScanResult", "read_scan", "upright"]
 _UNREADABLE = 0.3
 _SMALLEST_SKEW = 0.15  # degrees: less moves the end of a 2000 pixel line by five pixels
 _LARGEST_SKEW = 20.0
+_PAD = 0.15  # line heights of paper that the detector leaves left and right of the ink
 _PROBES = 8  # lines read both ways to tell up from down
 
 
@@ -51,10 +53,11 @@ def read_scan(picture: NDArray[np.uint8], width: float, height: float, index: in
     """Reads an RGB picture of a page of ``width`` by ``height`` points."""
     straight, quads, to_straight, rotation, skew = upright(picture)
     scale = width / picture.shape[1]
-    lines, unreadable = _read(straight, quads, scale)
+    rules = _rules(straight)
+    lines, unreadable = _read(straight, cut_lines(straight, quads, rules), scale)
     if not lines:
         return ScanResult((), rotation, skew, unreadable)
-    page = _text_layer(lines, _rules(straight), straight.shape[1] * scale, straight.shape[0] * scale, scale)
+    page = _text_layer(lines, rules, straight.shape[1] * scale, straight.shape[0] * scale, scale)
     blocks = read_layout(page, index, confidence=_Confidences(lines))
     back = Affine.scale(1 / scale, 1 / scale).then(to_straight.inverse())
     back = back.then(Affine.scale(scale, height / picture.shape[0]))
@@ -209,10 +212,11 @@ def _text_layer(
         length = font.text_length(ln.text, fontsize=size)
         if length <= 0:
             continue
-        origin = pymupdf.Point(ln.box.x0, (ln.box.y0 + ln.box.y1) / 2 + 0.34 * size)
+        pad = min(_PAD * ln.box.height, 0.15 * ln.box.width)
+        origin = pymupdf.Point(ln.box.x0 + pad, (ln.box.y0 + ln.box.y1) / 2 + 0.34 * size)
         writer: Any = pymupdf.TextWriter(page.rect)
         writer.append(origin, ln.text, font=font, fontsize=size)
-        writer.write_text(page, morph=(origin, pymupdf.Matrix(ln.box.width / length, 1)))
+        writer.write_text(page, morph=(origin, pymupdf.Matrix((ln.box.width - 2 * pad) / length, 1)))
     if rules:
         shape = page.new_shape()
         for r in rules:

@@ -34,10 +34,14 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The trust, and the figure it rests on in words."""
+    """The trust, and the figure it rests on in words.
+
+    ``searchable`` is true for a picture of a page whose words are mostly invisible: a scan that someone has recognised.
+    """
 
     trust: Trust
     reason: str = ""
+    searchable: bool = False
 
     @property
     def scan(self) -> bool:
@@ -62,8 +66,9 @@ def judge(page: pymupdf.Page, blocks: list[dict[str, Any]]) -> Verdict:
     text = "".join(s["text"] for s in spans)
     solid = [c for c in text if not c.isspace()]
     covered = _picture_share(page)
+    searchable = covered > 0.5 and _hidden_share(spans) > 0.5
     if len(solid) < _FEW_CHARS and covered > 0.1:
-        return Verdict(Trust.NONE, f"{len(solid)} characters, pictures on {covered:.0%} of the page")
+        return Verdict(Trust.NONE, f"{len(solid)} characters, pictures on {covered:.0%} of the page", searchable)
     if not solid:
         ink = _ink(page)
         return Verdict(Trust.NONE, "ink but no text") if _is_written(ink) else Verdict(Trust.BLANK)
@@ -75,6 +80,7 @@ def judge(page: pymupdf.Page, blocks: list[dict[str, Any]]) -> Verdict:
         fit = _fit(page, [Box(*s["bbox"]) for s in spans if _hidden(s)])
         if fit is not None and fit < 0.6:
             return Verdict(Trust.MISFIT, f"only {fit:.0%} of the invisible words lie on ink")
+        return Verdict(Trust.DIGITAL, searchable=searchable)
     return Verdict(Trust.DIGITAL)
 
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from paperlode.ingest.document import ParsedPage
 from paperlode.ingest.errors import InvalidRequest, PageError
 from paperlode.ingest.parsing.crops import budget_for
+from paperlode.ingest.parsing.evidence import prepare_with_evidence
 from paperlode.ingest.parsing.geometry import Affine, map_blocks
 from paperlode.ingest.parsing.judge import Answer, Judge
 from paperlode.ingest.parsing.layout_losses import IN_CHART
 from paperlode.ingest.parsing.layout_rules import Reason
+from paperlode.ingest.parsing.quality import judged
 from paperlode.ingest.parsing.vl_blocks import own_answer, page_blocks
 from paperlode.ingest.parsing.vl_plan import WHOLE, piece_of, plan_page
-from paperlode.ingest.parsing.vl_render import prepare_page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from paperlode.ingest.pages import PageRef
+    from paperlode.ingest.parsing.evidence import Evidence
     from paperlode.ingest.parsing.layout import Region
     from paperlode.ingest.parsing.vl_plan import PagePlan, Part
     from paperlode.ingest.parsing.vl_render import PreparedPage
@@ -138,15 +140,16 @@ class PageReader:
         finally:
             for task in begun.asked:  # of a page that failed: what is still under way is of no use
                 task.cancel()
-        return _parsed(begun, answers, ref.page, self._fingerprint)
+        page = _parsed(begun, answers, ref.page, self._fingerprint)
+        result: ParsedPage = await self._in_thread(judged, page, begun.evidence)
+        return result
 
     async def _begin(self, ref: PageRef) -> _Begun:
         """Everything up to the asking; only what is asked holds the picture afterwards, until it is encoded."""
         o = self._options
-        page: PreparedPage = await self._in_thread(
-            self._pool.call, partial(prepare_page, dpi=o.dpi, upright=o.upright, layer=o.text_layer == "keep"), ref,
-            what=str(ref),
-        )  # fmt: skip
+        prepare = partial(prepare_with_evidence, dpi=o.dpi, upright=o.upright, layer=o.text_layer == "keep")
+        page: PreparedPage
+        page, evidence = await self._in_thread(self._pool.call, prepare, ref, what=str(ref))
         found = await self._detect(page.picture)
         plan: PagePlan = await self._in_thread(
             plan_page, page.picture, found, version=o.version, layer=page.layer, scale=page.scale
@@ -156,7 +159,7 @@ class PageReader:
             for n, part in enumerate(plan.parts, 1)
         ]
         plan = replace(plan, flags=(*page.flags, *plan.flags))
-        return _Begun(plan, asked, page.width, page.height, page.turn, page.scale)
+        return _Begun(plan, asked, page.width, page.height, page.turn, page.scale, evidence)
 
     def _answer(self, picture: NDArray[np.uint8], part: Part, name: str) -> Coroutine[Any, Any, Answer]:
         if part.own is not None:
@@ -183,6 +186,7 @@ class _Begun:
     height: float
     turn: int
     scale: float
+    evidence: Evidence
 
 
 async def _at_once(answer: Answer) -> Answer:
