@@ -86,6 +86,11 @@ class MemoryArchive:
         """By digest."""
         return {h.document: self.document(h.document).name for h in hits}
 
+    def follow(self, document: str, label: str, *, referring: bool = False) -> list[Chunk]:
+        """The clause, for its own label; nothing refers to it."""
+        self.document(document)
+        return [hit().chunk] if label == "Section 7.2" and not referring else []
+
     def hit(self, chunk: str) -> Chunk:
         """The one chunk."""
         if chunk != CLAUSE:
@@ -507,7 +512,7 @@ def test_every_schema_has_an_example_that_fits(client: TestClient) -> None:
 
 
 def test_the_openapi_document_is_whole(client: TestClient) -> None:
-    """It has the seven endpoints, every reference in it leads somewhere, and problems have their media type."""
+    """It has the eight endpoints, every reference in it leads somewhere, and problems have their media type."""
     response = client.get("/openapi.json")
     document = response.json()
     assert {(m, p) for p, item in document["paths"].items() for m in item} == {
@@ -516,6 +521,7 @@ def test_the_openapi_document_is_whole(client: TestClient) -> None:
         ("post", "/v1/ask"),
         ("get", "/v1/documents"),
         ("get", "/v1/documents/{key}"),
+        ("get", "/v1/documents/{key}/follow"),
         ("get", "/v1/documents/{key}/pages/{page}/picture.png"),
         ("get", "/v1/health"),
     }
@@ -526,3 +532,14 @@ def test_the_openapi_document_is_whole(client: TestClient) -> None:
             assert list(operation["responses"]["422"]["content"]) == ["application/problem+json"]
     picture = document["paths"]["/v1/documents/{key}/pages/{page}/picture.png"]["get"]
     assert list(picture["responses"]["200"]["content"]) == ["image/png"]
+
+
+def test_a_reference_is_followed(client: TestClient) -> None:
+    """To the passage that it means, with pages and boxes; nothing is an answer, an unknown document is none."""
+    body = client.get("/v1/documents/lease.pdf/follow", params={"label": "Section 7.2"}).json()
+    (passage,) = body["passages"]
+    assert (passage["text"], passage["pages"], passage["labels"]) == (TEXT, [3, 4], ["7.2"])
+    assert passage["regions"][0] == {"page": 3, "box": [72, 310.5, 523.2, 352.8]}
+    back = client.get("/v1/documents/lease.pdf/follow", params={"label": "Section 7.2", "back": True}).json()
+    assert back["passages"] == []
+    assert client.get("/v1/documents/none.pdf/follow", params={"label": "1"}).status_code == 404

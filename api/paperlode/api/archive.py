@@ -339,6 +339,25 @@ class Archive:
             raise DocumentNotFound(f"There is no hit {chunk!r} in the index.", hint="Ids are in the search's output.")
         return found[0]
 
+    def follow(self, document: str, label: str, *, referring: bool = False) -> list[Chunk]:
+        """Where the document says what is referred to by ``label``: ``Section 4.2(b)``, ``Exhibit A``, a defined term.
+
+        Args:
+            document: as for ``document``.
+            label: as printed, or as in ``Chunk.references``. Of a mark that has no place of its own, the clause around it.
+            referring: the chunks that refer to it, in place of what they refer to.
+
+        Raises:
+            DocumentNotFound, InvalidRequest: no document, or several, are called that.
+        """
+        from paperlode.api.follow import candidates
+
+        digest = self.document(document).digest
+        for one in candidates(label):
+            if found := self._index.labelled(digest, one, referring=referring):
+                return found
+        return []
+
     # -- what is in it
 
     def status(self) -> Status:

@@ -146,6 +146,28 @@ def ask(
 
 
 @app.command()
+def follow(
+    document: Annotated[str, typer.Argument(help="Name, path or digest.", show_default=False)],
+    label: Annotated[
+        str,
+        typer.Argument(help="What is referred to: 'Section 4.2(b)', 'Exhibit A', a defined term.", show_default=False),
+    ],
+    back: Annotated[bool, typer.Option("--back", help="Show what refers to it.")] = False,
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the clause, table or definition that a reference means, with its page and box."""
+    with faces(as_json=as_json), open_archive(index) as archive:
+        from paperlode.api import terminal, views
+
+        chunks = archive.follow(document, label, referring=back)
+        if as_json:
+            terminal.print_json({"label": label, "passages": views.passage_objects(chunks)})
+        else:
+            views.show_passages(chunks, archive.document(document).name, label)
+
+
+@app.command()
 def status(index: IndexOption = None, as_json: JsonOption = False) -> None:
     """Say what the index holds, and which files failed."""
     with faces(as_json=as_json), open_archive(index) as archive:

@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-__all__ = ["ASKED", "CITATION", "DOCUMENT", "FAILED", "FINDING", "HIT", "READ_BY", "REGION"]
+__all__ = ["ASKED", "CITATION", "DOCUMENT", "FAILED", "FINDING", "HIT", "PASSAGE", "READ_BY", "REGION"]
 
 DIGEST = "8f4b1c9e6a2d7035b1e8c4f60d93a7528f4b1c9e6a2d7035b1e8c4f60d93a752"
 CHUNK = "3f0c7a52-8a61-5d0e-9c38-1f2b64d7e9a0"
@@ -34,6 +34,9 @@ HIT: dict[str, JsonValue] = {
     "references": ["term:Supplier"],
     "read_by": ["paddleocr-vl-1.6-1-v3-200-png"],
     "picture": f"/v1/documents/{DIGEST}/pages/3/picture.png?hit={CHUNK}",
+}
+PASSAGE: dict[str, JsonValue] = {
+    k: HIT[k] for k in ("id", "pages", "regions", "kind", "heading_path", "text", "labels", "references")
 }
 ASKED: dict[str, JsonValue] = {"question": "What is the cap on liability?", "limit": 5, "documents": [DIGEST]}
 CITATION: dict[str, JsonValue] = {

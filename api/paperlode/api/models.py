@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from paperlode.api.archive import Scope, Status
-from paperlode.api.examples import ASKED, CITATION, DOCUMENT, FAILED, FINDING, HIT, READ_BY, REGION
+from paperlode.api.examples import ASKED, CITATION, DOCUMENT, FAILED, FINDING, HIT, PASSAGE, READ_BY, REGION
 from paperlode.ingest.document import Box, Chunk, Finding, Kind, Layer, PageBox
 from paperlode.ingest.ledger_tables import DocumentRecord, FailedPage
 from paperlode.retrieval.answer import Answer
@@ -34,6 +34,8 @@ __all__ = [
     "FindingOut",
     "Health",
     "HitOut",
+    "PassageOut",
+    "Passages",
     "Problem",
     "Region",
     "SearchRequest",
@@ -74,6 +76,10 @@ class ArchiveLike(Protocol):
 
     def hit(self, chunk: str) -> Chunk:
         """The chunk with this id. Raises DocumentNotFound."""
+        ...
+
+    def follow(self, document: str, label: str, *, referring: bool = ...) -> list[Chunk]:
+        """The chunks that a label leads to, or that refer to it. Raises DocumentNotFound."""
         ...
 
     def status(self) -> Status:
@@ -213,6 +219,44 @@ class HitOut(BaseModel):
             read_by=list(chunk.read_by or (chunk.parser,)),
             picture=f"{_picture(chunk.document, hit.page)}?hit={quote(chunk.id, safe='')}",
         )
+
+
+class PassageOut(BaseModel):
+    """A piece of a document, as a reference leads to it."""
+
+    model_config = _example(PASSAGE)
+
+    id: Annotated[str, Field(description="of the chunk: the same input always gives the same id")]
+    pages: Annotated[list[int], Field(description="0-based")]
+    regions: Annotated[list[Region], Field(description="where it stands, in reading order")]
+    kind: Kind
+    heading_path: Annotated[list[str], Field(description="headings above it, outermost first")]
+    text: Annotated[str, Field(description="as printed, with a table's caption and header rows")]
+    labels: list[str]
+    references: list[str]
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> Self:
+        """From the value."""
+        return cls(
+            id=chunk.id,
+            pages=list(chunk.pages),
+            regions=[Region.of(r) for r in chunk.regions],
+            kind=chunk.kind,
+            heading_path=list(chunk.heading_path),
+            text=chunk.shown_text,
+            labels=list(chunk.labels),
+            references=list(chunk.references),
+        )
+
+
+class Passages(BaseModel):
+    """What a reference leads to; nothing is an answer too."""
+
+    model_config = _example({"label": "Section 7.2", "passages": [PASSAGE]})
+
+    label: str
+    passages: list[PassageOut]
 
 
 class SearchResults(BaseModel):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from paperlode.api.archive import Status
+    from paperlode.ingest.document import Chunk
     from paperlode.ingest.ledger import DocumentRecord
     from paperlode.ingest.pipeline import RunReport
     from paperlode.retrieval.answer import Answer, Citation
@@ -21,9 +22,11 @@ __all__ = [
     "answer_object",
     "document_object",
     "hit_objects",
+    "passage_objects",
     "report_object",
     "show_answer",
     "show_hits",
+    "show_passages",
     "show_report",
     "show_status",
     "status_object",
@@ -105,6 +108,30 @@ def show_hits(hits: Sequence[Hit], names: Mapping[str, str]) -> None:
             out.print(styled("    ", ("Look: ", "yellow"), f.reason))
         read_by = readers(h.chunk.read_by or (h.chunk.parser,))
         out.print(styled("    ", (f"{h.chunk.id}  {h.score:.2f}  {read_by}", "dim")))
+
+
+def passage_objects(chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
+    """Chunks as in the HTTP API."""
+    from paperlode.api.models import PassageOut
+
+    return [PassageOut.of(c).model_dump(mode="json") for c in chunks]
+
+
+def show_passages(chunks: Sequence[Chunk], name: str, label: str) -> None:
+    """What a reference means, for people."""
+    out = console()
+    if not chunks:
+        out.print(styled(f"{name} has nothing that is called {label}, or refers to it."))
+    for c in chunks:
+        for page in c.pages[:1]:
+            boxes = box_text([r.box for r in c.regions if r.page == page])
+            out.print(
+                styled((name, "bold cyan"), (f" p.{page + 1} ", "bold"), boxes, (f"  {', '.join(c.labels)}", "dim"))
+            )
+        if c.heading_path:
+            out.print(styled("    ", (" > ".join(c.heading_path), "italic")))
+        for line in c.shown_text.splitlines():
+            out.print(styled("    ", line))
 
 
 def show_answer(answer: Answer) -> None:

@@ -214,6 +214,13 @@ class EdgeIndex:
         for start in range(0, len(order), SCROLL):
             yield from self.get([i for _, i in order[start : start + SCROLL]])
 
+    def labelled(self, document: str, label: str, *, referring: bool = False) -> list[Chunk]:
+        """Chunks with a label, or that refer to it; see ``Index.labelled``."""
+        which = _must(_is("references" if referring else "labels", label))
+        with self._lock, self._engine("cannot be read"):
+            found = list(self._scroll(Filter(documents=(document,)), True, which))
+        return sorted((_chunk(str(r.id), r.payload) for r in found), key=lambda c: c.ordinal)
+
     def documents(self) -> set[str]:
         """Digests of published documents."""
         from qdrant_edge import FacetRequest
@@ -343,7 +350,7 @@ def _create(path: Path, dimensions: int) -> Any:
     from qdrant_edge import EdgeShard, PayloadSchemaType, UpdateOperation
 
     shard = EdgeShard.create(str(path), _config(dimensions))
-    for field in ("document", "kind", "layer", "flags", STATE):
+    for field in ("document", "kind", "layer", "flags", "labels", "references", STATE):
         shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
     for field in ("pages", "ordinal"):
         shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Integer))
@@ -398,6 +405,8 @@ def _payload(chunk: Chunk) -> dict[str, Any]:
         "context": chunk.context,
         "read_by": list(chunk.read_by),
         "flags": list(chunk.flags),
+        "labels": list(chunk.labels),
+        "references": list(chunk.references),
         "rest": to_json(replace(chunk, id="", document="", text="", context="", read_by=())),
     }
 

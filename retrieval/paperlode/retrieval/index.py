@@ -198,6 +198,10 @@ class Index(Protocol):
         """A document's published chunks, in order."""
         ...
 
+    def labelled(self, document: str, label: str, *, referring: bool = False) -> list[Chunk]:
+        """A document's published chunks with that label (``Chunk.labels``), in order; with ``referring``, that refer to it."""
+        ...
+
     def documents(self) -> set[str]:
         """Digests of the documents with published chunks."""
         ...

@@ -5,7 +5,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
-from paperlode.api.models import MAX_PAGE, DocumentDetail, DocumentList, DocumentOut, FailedPageOut
+from paperlode.api.models import (
+    MAX_PAGE,
+    DocumentDetail,
+    DocumentList,
+    DocumentOut,
+    FailedPageOut,
+    PassageOut,
+    Passages,
+)
 from paperlode.ingest.document import Box, Chunk
 from paperlode.ingest.errors import DocumentNotFound
 from paperlode.ingest.ledger_tables import DocumentRecord
@@ -43,6 +51,23 @@ def document(gate: GateDep, key: Key) -> DocumentDetail:
         failed = archive.failed_pages(record.digest)
     failures = [FailedPageOut(page=f.page, code=f.code, message=f.message) for f in failed]
     return DocumentDetail(**dict(DocumentOut.of(record)), failures=failures)
+
+
+@router.get("/{key}/follow", summary="Follow a reference")
+def follow(
+    gate: GateDep,
+    key: Key,
+    label: Annotated[
+        str,
+        Query(min_length=1, max_length=200, description="what is referred to, as printed", examples=["Section 7.2"]),
+    ],
+    *,
+    back: Annotated[bool, Query(description="what refers to it, in place of what it means")] = False,
+) -> Passages:
+    """The clause, table or definition that a reference means, each with its pages and boxes."""
+    with gate.enter() as archive:
+        found = archive.follow(key, label, referring=back)
+    return Passages(label=label, passages=[PassageOut.of(c) for c in found])
 
 
 @router.get(
