@@ -321,3 +321,34 @@ def test_the_ledger_is_an_ordinary_database(archive, tmp_path):
     with sqlite3.connect(tmp_path / "index" / "ledger.sqlite") as db:
         assert db.execute("select count(*) from documents where status = 'indexed'").fetchone() == (2,)
     db.close()
+
+
+def test_tables_are_exported_as_data(tmp_path, docs, word_model):
+    """One figure a line, in full, with paths, unit, page and box; other text gives none."""
+    from paperlode.ingest.document import Block, Cell, Kind, PageBox, ParsedPage, Table
+
+    class Tabled:
+        fingerprint = "tabled-1"
+        documents_at_once = 1
+
+        def page_count(self, source):
+            return 1
+
+        def parse(self, source, pages):
+            where = PageBox(0, Box(100, 100, 150, 112))
+            cells = (Cell(0, 1, "2023"), Cell(1, 0, "Revenue"), Cell(1, 1, "1,234.5", region=where))
+            table = Table(2, 2, cells, header_rows=1, caption="(in millions of euros)")
+            for n in pages:
+                block = Block(Kind.TABLE, table.to_text(), (PageBox(n, Box(72, 90, 500, 200)),), table=table)
+                yield ParsedPage(n, 612, 792, "tabled-1", (block,))
+
+        def close(self):
+            pass
+
+    with Archive.create(tmp_path / "index", embedder=word_model) as archive:
+        archive.ingest([docs / "manual.pdf"], parser=Tabled())
+        (line,) = archive.export("manual", "figures")
+        figure = json.loads(line)
+        assert (figure["value"], figure["row_path"], figure["column_path"]) == ("1234500000", ["Revenue"], ["2023"])
+        assert (figure["unit"], figure["page"], figure["box"]) == ("EUR", 0, [100, 100, 150, 112])
+        assert json.loads("".join(archive.export("manual", "docling")))["tables"][0]["data"]["num_rows"] == 2

@@ -53,8 +53,8 @@ def _figure_lines(ledger: Ledger, record: DocumentRecord) -> Iterator[str]:
     for f in figures(assemble(ledger.pages(record.digest, record.recipe.parser))):
         line = {
             "name": record.name, "table": f.table, "caption": f.caption, "row": f.row, "column": f.col,
-            "row_path": f.row_path, "column_path": f.column_path, "text": f.text, "value": str(f.value), "unit": f.unit,
-            "scale": str(f.scale), "page": f.region.page if f.region else None, "box": f.region.box if f.region else None,
+            "row_path": f.row_path, "column_path": f.column_path, "text": f.text, "value": f"{f.value:f}", "unit": f.unit,
+            "scale": f"{f.scale:f}", "page": f.region.page if f.region else None, "box": f.region.box if f.region else None,
         }  # fmt: skip
         yield json.dumps(line, ensure_ascii=False) + "\n"
 

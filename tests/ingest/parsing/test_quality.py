@@ -313,6 +313,8 @@ def test_an_order_that_jumps() -> None:
     assert codes(judge_page(page(first, second), Evidence())) == set()
     result = judge_page(page(second, first), Evidence())
     assert [f.code for f in result.blocks[1].findings] == ["order_jumps"]
+    lying = replace(page(second, first), rotation=180)  # upside down, what stands lower is read first
+    assert codes(judge_page(lying, Evidence())) == set()
     right = replace(first, regions=(PageBox(0, Box(560, 100, 590, 300)),), lines=())
     assert codes(judge_page(page(second, right), Evidence())) == set()
     assert codes(judge_page(page(second, replace(first, kind=Kind.FOOTNOTE)), Evidence())) == set()

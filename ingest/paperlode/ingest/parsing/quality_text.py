@@ -8,6 +8,7 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.document import Finding, Kind, Layer
+from paperlode.ingest.parsing.geometry import Affine
 from paperlode.ingest.vllm.loops import cut_repeats
 
 if TYPE_CHECKING:
@@ -182,9 +183,11 @@ def _jumps(page: ParsedPage) -> Iterator[tuple[int, Finding]]:
         for i, b in enumerate(page.blocks)
         if b.text and b.layer is Layer.BODY and b.kind in _RUNNING and b.regions
     ]
+    upright = Affine.quarter_turn(page.rotation, page.width, page.height)
     for (_, before), (i, after) in pairwise(running):
         a, b = before.regions[-1], after.regions[0]
-        shared = min(a.box.x1, b.box.x1) - max(a.box.x0, b.box.x0)
-        column = shared > _ONE_COLUMN * max(a.box.width, b.box.width)
-        if a.page == b.page and column and b.box.y1 < a.box.y0:
+        over, under = upright.box(a.box), upright.box(b.box)
+        shared = min(over.x1, under.x1) - max(over.x0, under.x0)
+        column = shared > _ONE_COLUMN * max(over.width, under.width)
+        if a.page == b.page and column and under.y1 < over.y0:
             yield i, Finding("order_jumps", "It is read after a block that stands below it in the same column.", (b, a))
