@@ -33,6 +33,9 @@ __all__ = ["HEADER_SPLIT", "ROW_SPAN_SPLIT", "ROW_SPLIT", "TableFrame"]
 ROW_SPLIT = "row_split"
 ROW_SPAN_SPLIT = "row_span_split"
 HEADER_SPLIT = "header_split"
+ENTRY_TOKENS = 24
+"""Most tokens of a row's search entry: its path, and column heads where there is room. Entries of any length find no more
+(measured on reports and contracts), and cost the embedder three times as much."""
 LABEL_TOKENS = 16
 """Most tokens of a repeated row label or spanning cell."""
 
@@ -264,7 +267,9 @@ class TableFrame:
             return ()
         if self._entries is None:  # the table is read once, for all its parts
             size, rows = self._sizer.size, self._table.rows
-            self._entries = row_entries(self._table, first=0, stop=rows, size=size, limit=self._sizer.room)
+            self._entries = row_entries(
+                self._table, first=0, stop=rows, size=size, limit=min(ENTRY_TOKENS, self._sizer.room)
+            )
         begin = {
             r
             for p in pieces
