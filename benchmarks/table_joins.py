@@ -264,6 +264,8 @@ def main() -> None:
     ap.add_argument("--verbose", action="store_true")
     ap.add_argument("--sample", type=Path, metavar="FILE", help="write a sample of the kept documents for the tests")
     a = ap.parse_args()
+    if a.keep:
+        a.keep.mkdir(parents=True, exist_ok=True)
     if a.sample:
         write_sample(a.generated, a.keep, a.sample)
     elif a.generated:

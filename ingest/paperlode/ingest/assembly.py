@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from paperlode.ingest.captions import Item, items
 from paperlode.ingest.document import Block, Finding, Kind, Layer, ParsedDocument, ParsedPage, Source, without_blocks
 from paperlode.ingest.furniture import mark_furniture
+from paperlode.ingest.half_tables import whole_tables
 from paperlode.ingest.headings import mark_headings
 from paperlode.ingest.outline import Outline
 from paperlode.ingest.paragraph_joins import interrupts, is_lone_number, join_paragraphs
@@ -56,7 +57,7 @@ _OPEN_KINDS = frozenset({Kind.TEXT, Kind.LIST_ITEM, Kind.TABLE, Kind.HEADING})
 def assemble(pages: Iterable[ParsedPage]) -> Iterator[Block]:
     """The document's blocks in reading order. Pages must come in ascending order; failed ones have no blocks."""
     outline = Outline()
-    marked = outline.noting(mark_headings(mark_furniture(pages)))
+    marked = outline.noting(whole_tables(mark_headings(mark_furniture(pages))))
     return tied(outline.placed(_joined(named(marked))))
 
 

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
 
     from paperlode.ingest.document import Cell, Table
 
-__all__ = ["SAMPLE_ROWS", "Columns", "columns_of", "edges_of", "first_cells", "last_cells", "moved"]
+__all__ = [
+    "SAMPLE_ROWS",
+    "Columns",
+    "Edge",
+    "columns_of",
+    "edges_of",
+    "first_cells",
+    "last_cells",
+    "moved",
+    "same_place",
+]
 
 Edge = tuple[float, float]
 """Left and right of a column in points."""
@@ -129,7 +139,7 @@ def _under(few: Sequence[Edge | None], many: Sequence[Edge | None]) -> list[tupl
 
 def _share(a: Sequence[Edge | None], b: Sequence[Edge | None]) -> float:
     known = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
-    return sum(_same_place(x, y) for x, y in known) / len(known) if known else 1.0
+    return sum(same_place(x, y) for x, y in known) / len(known) if known else 1.0
 
 
 def _share_of(few: Sequence[Edge | None], many: Sequence[Edge | None], under: Sequence[tuple[int, int]]) -> float:
@@ -137,12 +147,13 @@ def _share_of(few: Sequence[Edge | None], many: Sequence[Edge | None], under: Se
     for narrow, (start, end) in zip(few, under, strict=True):
         left, right = many[start], many[end]
         good += (
-            narrow is not None and left is not None and right is not None and _same_place(narrow, (left[0], right[1]))
+            narrow is not None and left is not None and right is not None and same_place(narrow, (left[0], right[1]))
         )
     return good / len(few) if few else 0.0
 
 
-def _same_place(a: Edge, b: Edge) -> bool:
+def same_place(a: Edge, b: Edge) -> bool:
+    """Whether two columns begin or end at one place, or lie one over the other."""
     if abs(a[0] - b[0]) <= SAME_START or abs(a[1] - b[1]) <= SAME_START:
         return True
     over = min(a[1], b[1]) - max(a[0], b[0])
