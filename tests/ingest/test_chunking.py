@@ -75,6 +75,13 @@ def minilm() -> MiniLM:
 # ---------------------------------------------------------------- guarantee 1
 
 
+def test_a_sentence_before_a_formula_leaves_the_others_behind() -> None:
+    """Also where nothing stands between sentences, as in Chinese: the paragraph's first sentence is not lost."""
+    shown = [text_block("利率见下。截至二〇二二年，公式如下：", 0), replace(text_block("a=b", 0), kind=Kind.FORMULA)]
+    text = "".join(c.text for c in chunks_of(shown, WordCounter(64)))
+    assert squeezed(text) == "利率见下。截至二〇二二年，公式如下：a=b"
+
+
 @EXAMPLES
 @given(documents(), counters)
 def test_lossless(blocks: list[Block], counter: TokenCounter) -> None:

@@ -245,6 +245,93 @@ def test_lines_that_the_parser_took_for_text() -> None:
     assert as_rows(grid_table(rows(0, 9)), prose) is None
 
 
+# ---------------------------------------------------------------- tables of which a part was seen
+
+LAWS = ["Issue of law", "Law of Jersey", "Law of Delaware"]
+
+
+def column_lines(page: int, col: int, y: float, *lines: str, kind: Kind = Kind.TEXT) -> Block:
+    """A block of lines, 12 points each, in one of the columns of a ``grid_table`` of three."""
+    x, ends = 72.0 + 156 * col, list[int]()
+    for line in lines:
+        ends.append((ends[-1] + 1 if ends else 0) + len(line))
+    places = [PageBox(page, Box(x, y + 12 * i, x + 140, y + 12 * i + 10)) for i in range(len(lines))]
+    printed = tuple(Line(end - len(t), end, place) for t, end, place in zip(lines, ends, places, strict=True))
+    around = PageBox(page, Box(x, y, x + 140, y + 12 * len(lines) - 2))
+    return Block(kind, "\n".join(lines), (around,), lines=printed)
+
+
+def laws(*heads: str) -> tuple[Block, ...]:
+    """A page on which no table was seen: the words of a header, a rest without label, a label with two texts."""
+    return (
+        *(column_lines(1, i, 60, t, kind=Kind.HEADING) for i, t in enumerate(heads)),
+        column_lines(1, 2, 80, "what goes on", "from before"),
+        column_lines(1, 0, 120, "Suits of", "holders", kind=Kind.HEADING),
+        column_lines(1, 1, 120, "A holder may", "apply to the", "court."),
+        column_lines(1, 2, 120, "An action is", "open."),
+    )
+
+
+def law_table() -> Block:
+    return grid_table([LAWS, *([f"Point {i}", "It is so.", "It is not so."] for i in range(4))], y=600)
+
+
+def test_a_repeated_header_shows_that_the_text_under_it_is_rows() -> None:
+    """Header words over text in the table's columns: labels begin rows, prose over the width ends them."""
+    prose = replace(text_block("A paragraph over the whole width.", 1, y=200), lines=())
+    found = assembled(page_of(0, law_table()), page_of(1, *laws(*LAWS), prose))
+    (table,) = tables(found)
+    assert table.grid()[5:] == [
+        ["", "", "what goes on\nfrom before"],
+        ["Suits of\nholders", "A holder may\napply to the\ncourt.", "An action is\nopen."],
+    ]
+    assert [b.text for b in found if b.kind is not Kind.TABLE] == [prose.text]
+
+
+@pytest.mark.parametrize(
+    "heads",
+    [(), ("Issue of law", "Law of Delaware", "Law of Jersey"), ("Issue of law", "Law of Jersey", "Law of France")],
+)
+def test_text_in_columns_without_the_header_stays_text(heads: tuple[str, ...]) -> None:
+    """Without the header, or with its words over other columns, nothing is made a row."""
+    page = page_of(1, *laws(*heads))
+    found = assembled(page_of(0, law_table()), page)
+    assert [t.rows for t in tables(found)] == [5]
+    assert [b.text for b in found if b.kind is not Kind.TABLE] == [b.text for b in page.blocks]
+
+
+def test_a_heading_under_the_rows_stays_a_heading() -> None:
+    """A short line under the last row that stands in the first column alone is no row."""
+    heading = column_lines(1, 0, 200, "9. Notices", kind=Kind.HEADING)
+    found = assembled(page_of(0, law_table()), page_of(1, *laws(*LAWS), heading))
+    assert [t.rows for t in tables(found)] == [7]
+    assert [b.text for b in found if b.kind is Kind.HEADING] == ["9. Notices"]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_text_between_a_table_and_its_repeated_header(again: bool) -> None:
+    """What stands under a table in its columns is its rows if the next page begins with the header, else text."""
+    first = grid_table([LAWS, *([f"Point {i}", "It is so.", "It is not so."] for i in range(4))], y=100)
+    under = (column_lines(0, 0, 200, "Suits"), column_lines(0, 1, 200, "Some may", "sue."))
+    second = grid_table([*([LAWS] if again else []), ["Votes", "One each.", "None."]], 1, y=60)
+    found = assembled(page_of(0, first, *under), page_of(1, second))
+    assert [t.rows for t in tables(found)] == ([7] if again else [5, 1])
+    if again:
+        assert tables(found)[0].grid()[5] == ["Suits", "Some may\nsue.", ""]
+
+
+def test_a_table_parted_on_one_page_is_one() -> None:
+    """Two tables right under each other in the same columns are one; not with a header of its own, a gap or text between."""
+
+    def seen(second: Block, *between: Block) -> list[int]:
+        return [t.rows for t in tables(assembled(page_of(0, grid_table([*HEAD, *rows(0, 5)]), *between, second)))]
+
+    assert seen(grid_table(rows(5, 9), y=192)) == [10]
+    assert seen(grid_table([["Item", "2021", "2020"], *rows(5, 9)], y=192)) == [6, 5]
+    assert seen(grid_table(rows(5, 9), y=240)) == [6, 4]
+    assert seen(grid_table(rows(5, 9), y=200), text_block("Between.", y=190, height=9)) == [6, 4]
+
+
 # ---------------------------------------------------------------- two tables
 
 
@@ -387,3 +474,18 @@ def test_pages_in_any_order(pages: list[ParsedPage], rng: Any, more: list[Block]
         for b in page.blocks:
             for text in [c.text for c in b.table.cells] if b.table else [b.text]:
                 assert squeezed(text).rstrip("-\u00ad") in whole
+
+
+def test_a_cell_outside_the_grid_stays_outside() -> None:
+    """A parser's stray cell under the last row does not turn up among the rows of the continuation."""
+    first = grid_table([*HEAD, *rows(0, 9)], 0, y=500)
+    table = table_of(first)
+    stray = replace(table, cells=(*table.cells, Cell(table.rows, 1, "stray")))
+    (whole,) = [
+        b
+        for b in assembled(page_of(0, replace(first, table=stray)), page_of(1, grid_table(rows(9, 14), 1, y=100)))
+        if b.table
+    ]
+    assert table_of(whole).rows == table.rows + 5
+    assert "stray" not in whole.text
+    assert "stray" in {c.text for c in table_of(whole).cells}

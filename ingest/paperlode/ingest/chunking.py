@@ -243,13 +243,9 @@ class _Chunker:
         tokens = self._sizer.size(last.text[start:end])
         if tokens + formula.tokens > self._room(formula.path) - self._sizer.lead(last):
             return
-        rest = spans[-2][1] if len(spans) > 1 else start
-        self._open[-1:] = [
-            *([replace(last, end=rest, tokens=max(0, last.tokens - tokens), role=Role.TEXT)] if rest < start else []),
-            replace(
-                last, start=start, tokens=tokens, role=Role.LEAD_IN, depth=NO_CLAUSE if rest < start else last.depth
-            ),
-        ]
+        before = [replace(last, end=e, tokens=max(0, last.tokens - tokens), role=Role.TEXT) for _, e in spans[-2:-1]]
+        depth = NO_CLAUSE if before else last.depth
+        self._open[-1:] = [*before, replace(last, start=start, tokens=tokens, role=Role.LEAD_IN, depth=depth)]
         self._measure()
 
     def _fits(self, piece: Piece) -> bool:

@@ -244,7 +244,8 @@ def _grown(page: ParsedPage, head: _Head) -> ParsedPage:
 
 
 def _stacked(upper: Sequence[Cell], count: int, rows: Sequence[Sequence[Cell]]) -> tuple[Cell, ...]:
-    return (*upper, *(replace(c, row=c.row + count) for r in rows for c in r))
+    outside = (c if c.row < count else replace(c, row=c.row + len(rows)) for c in upper)
+    return (*outside, *(replace(c, row=c.row + count) for r in rows for c in r))
 
 
 def _replaced(page: ParsedPage, indices: Sequence[int], table: Table) -> ParsedPage:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.document import Block, Cell, Kind, PageBox, Table
+from paperlode.ingest.line_rows import all_in_lines, column_of
 from paperlode.ingest.table_columns import edges_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from paperlode.ingest.document import Line
-    from paperlode.ingest.table_columns import Edge
 
 __all__ = ["as_rows"]
 
@@ -19,8 +19,6 @@ FEWEST_ROWS = 3
 """Rows without which lines are no table."""
 FULL = 0.6
 """Share of rows in which more than one column must be filled."""
-OUTSIDE = 4.0
-"""Points by which a line may stick out of its column."""
 SAME_PLACE = 4.0
 """Points by which the lines of a column may differ in where they begin (or end)."""
 IN_PLACE = 0.7
@@ -39,8 +37,8 @@ def as_rows(table: Block, block: Block, *, fewest: int = FEWEST_ROWS) -> Block |
         return None
     known = [e for e in edges if e is not None]
     lines = sorted(block.lines, key=lambda ln: (ln.region.box.y0, ln.region.box.x0))
-    placed = [(_column(ln, known), ln) for ln in lines]
-    if any(c is None for c, _ in placed) or not _complete(block):
+    placed = [(column_of(ln.region.box, known), ln) for ln in lines]
+    if any(c is None for c, _ in placed) or not all_in_lines(block):
         return None
     rows = _rows([(c, ln) for c, ln in placed if c is not None])
     filled = sum(len({c for c, _ in r}) > 1 for r in rows)
@@ -60,23 +58,6 @@ def as_rows(table: Block, block: Block, *, fewest: int = FEWEST_ROWS) -> Block |
         Kind.TABLE, found.to_text(), block.regions, block.layer, confidence=block.confidence, table=found,
         flags=block.flags, findings=block.findings,
     )  # fmt: skip
-
-
-def _column(line: Line, edges: Sequence[Edge]) -> int | None:
-    box = line.region.box
-    for i, (x0, x1) in enumerate(edges):
-        left = x0 - OUTSIDE
-        right = x1 + OUTSIDE if i + 1 < len(edges) else max(x1, box.x1)
-        if left <= box.x0 and box.x1 <= right:
-            return i
-    return None
-
-
-def _complete(block: Block) -> bool:
-    inside = set[int]()
-    for ln in block.lines:
-        inside.update(range(ln.start, ln.end))
-    return all(i in inside or ch.isspace() for i, ch in enumerate(block.text))
 
 
 def _rows(placed: Sequence[tuple[int, Line]]) -> list[list[tuple[int, Line]]]:

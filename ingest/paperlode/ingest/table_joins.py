@@ -152,6 +152,9 @@ def _figures(table: Table, skip: int) -> list[float | None]:
 
 def _stacked(a: Table, b: Table, columns: Columns, left_out: int) -> Table:
     cells = a.cells if columns.first is None else tuple(moved(c, columns.first, 0) for c in a.cells)
+    cells = tuple(
+        c if c.row < a.rows else replace(c, row=c.row + b.rows) for c in cells
+    )  # outside the grid it stays outside
     more = [moved(c, columns.second, a.rows - left_out) for c in b.cells if c.row >= left_out]
     rows = a.rows + b.rows - left_out
     whole = _cut_row(cells, more, a.rows, columns.cols)
