@@ -51,7 +51,7 @@ def assembly_violations(pages: Sequence[ParsedPage], blocks: Sequence[Block]) ->
     """Text that assembly lost or doubled: every block of every page must be in the document, and nothing twice.
 
     A block counts as kept when its text is in the document as it stands, or, where it became rows of a table or repeats
-    a header, when every one of its words is.
+    a header, when every one of its words is; but no more characters may go than header rows that tables over pages repeat.
     """
     out: list[Violation] = []
     text = "\n".join(b.text for b in blocks)
@@ -60,6 +60,11 @@ def assembly_violations(pages: Sequence[ParsedPage], blocks: Sequence[Block]) ->
     after = sum(len(_bare(b.text)) for b in blocks)
     if after > before + sum(len(b.table.caption) + 1 for b in blocks if b.table):
         out.append(Violation(0, f"{after} characters of {before}"))
+    gone = sum(len(_hyphenless(b.text)) for p in pages for b in p.blocks) - sum(
+        len(_hyphenless(b.text)) for b in blocks
+    )
+    if gone > (repeated := sum(_repeated(b) for b in blocks)):
+        out.append(Violation(0, f"{gone} characters gone, headers repeat {repeated} at most"))
     for p in pages:
         for b in p.blocks:
             texts = [b.text] if b.table is None else [c.text for c in b.table.cells if 0 <= c.row < b.table.rows]
@@ -70,6 +75,14 @@ def assembly_violations(pages: Sequence[ParsedPage], blocks: Sequence[Block]) ->
     if at != sorted(at):
         out.append(Violation(0, "pages out of order"))
     return out
+
+
+def _repeated(block: Block) -> int:
+    """Characters of header rows that the parts of a table over pages can have repeated."""
+    if block.table is None or len({r.page for r in block.regions}) < 2:
+        return 0
+    header = [c for c in block.table.cells if c.row < max(block.table.header_rows, 1)]
+    return sum(len(_hyphenless(c.text)) for c in header) * (len(block.regions) - 1)
 
 
 def _hyphenless(text: str) -> str:

@@ -489,3 +489,20 @@ def test_a_cell_outside_the_grid_stays_outside() -> None:
     assert table_of(whole).rows == table.rows + 5
     assert "stray" not in whole.text
     assert "stray" in {c.text for c in table_of(whole).cells}
+
+
+def captioned(page: int, caption: str, start: int, y: float) -> Block:
+    """A table whose caption the parser put into the table itself."""
+    block = grid_table([*HEAD, *rows(start, start + 5)], page, y=y)
+    table = replace(table_of(block), caption=caption, header_rows=1)
+    return replace(block, table=table, text=table.to_text())
+
+
+def test_a_caption_that_the_parser_put_into_the_table_counts_as_one() -> None:
+    """Another one keeps the tables apart; one that repeats the first's is kept beside the joined table."""
+    first = captioned(0, "Table 2. Segments", 0, 600)
+    apart = assembled(page_of(0, first), page_of(1, captioned(1, "Table 3. Regions", 5, 100)))
+    assert [t.caption for t in tables(apart)] == ["Table 2. Segments", "Table 3. Regions"]
+    found = assembled(page_of(0, first), page_of(1, captioned(1, "Table 2. Segments (continued)", 5, 100)))
+    assert len(tables(found)) == 1
+    assert [b.text for b in found if b.kind is Kind.CAPTION] == ["Table 2. Segments (continued)"]

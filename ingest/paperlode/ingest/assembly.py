@@ -201,7 +201,7 @@ def _join(held: _Open, item: Item, page: int, running: Iterable[tuple[int, str]]
         merged = _merged(held, item, page, running)
         if merged is None:
             return None
-        aside = [Item(replace(b, layer=Layer.FURNITURE, level=None)) for b in item.captions]
+        aside = [Item(replace(b, layer=Layer.FURNITURE, level=None)) for b in _captions(item)]
         since = [
             _aside(i, second) if i.block.regions and i.block.page > first.regions[-1].page else i for i in held.since
         ]
@@ -214,6 +214,15 @@ def _join(held: _Open, item: Item, page: int, running: Iterable[tuple[int, str]]
     held.block, held.page = joined, page
     held.since = [Item(_numbered(i.block)) if is_lone_number(i.block) else i for i in held.since]
     return held
+
+
+def _captions(item: Item) -> tuple[Block, ...]:
+    """The captions of a table that may go on: blocks beside it, and what its parser had in the table itself."""
+    if item.block.table is None:
+        return item.captions
+    beside = "\n".join(t for b in item.captions if (t := b.text.strip()))
+    own = item.block.table.caption.removeprefix(beside).strip()
+    return (*item.captions, *([Block(Kind.CAPTION, own, item.block.regions[-1:])] if own else []))
 
 
 def _cuts(block: Block) -> bool:
@@ -234,7 +243,7 @@ def _merged(held: _Open, item: Item, page: int, running: Iterable[tuple[int, str
         if rows is None:
             return None
         second = rows
-    if not captions_allow(item.captions, first):
+    if not captions_allow(_captions(item), first):
         return None
     keys = [running_key(t) for p, t in running if p < page]
     for b in between:
