@@ -347,9 +347,19 @@ def test_judging_again_replaces_what_was_found() -> None:
 
 
 def test_a_fault_of_the_judge_costs_no_page() -> None:
-    """It is flagged."""
+    """Nor does one of gathering the evidence; the page wants a look, with the reason, and a later judgement clears it."""
     broken = Evidence(ink=Ink(HEIGHT, WIDTH, b"no grid"))
-    assert judged(page(block(TEXT, 100)), broken).flags == (NOT_JUDGED,)
+    read = page(block(TEXT, 100))
+
+    def torn() -> Evidence:
+        raise RuntimeError("cannot be rendered")
+
+    for fails in (lambda: broken, torn):
+        got = judged(read, fails)
+        assert (got.flags, got.blocks) == ((NOT_JUDGED,), read.blocks)
+        assert wants_look(got)
+        assert "could not be compared" in got.findings[0].reason
+        assert judge_page(got, Evidence(tuple(words(TEXT, 100)))) == read
 
 
 NASTY = st.text(alphabet="ab 12,.\n\ufffd\u5e74\ud7ff$(", max_size=80)

@@ -164,8 +164,8 @@ def _parse_pdf(ref: PageRef, options: LocalOptions) -> ParsedPage:
         scanned = _parse_scan(ref)
         return replace(scanned, flags=(*scanned.flags, f"text_layer_{verdict.trust}"))
     way, found, rotation = _read_digital(page, blocks, ref.page, options)
-    evidence = digital_evidence(page, *(glyphs_of(page) if way == "layout" else (textpage, blocks)))
-    return judged(ParsedPage(ref.page, width, height, f"{VERSION}/{way}", found, rotation=rotation), evidence)
+    read = ParsedPage(ref.page, width, height, f"{VERSION}/{way}", found, rotation=rotation)
+    return judged(read, lambda: digital_evidence(page, *(glyphs_of(page) if way == "layout" else (textpage, blocks))))
 
 
 def _read_digital(
@@ -219,4 +219,4 @@ def _parse_scan(ref: PageRef, dpi: int = SCAN_DPI) -> ParsedPage:
         skew=result.skew,
         flags=flags,
     )
-    return judged(page, Evidence(ink=ink_of(picture, width, height)))
+    return judged(page, lambda: Evidence(ink=ink_of(picture, width, height)))

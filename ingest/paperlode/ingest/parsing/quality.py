@@ -16,15 +16,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from paperlode.ingest.document import Finding
 from paperlode.ingest.parsing.quality_ink import check_ink
 from paperlode.ingest.parsing.quality_text import LOOP, check_text
 from paperlode.ingest.parsing.quality_words import UNCOMPARED, check_words
 from paperlode.ingest.table_checks import checked_sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from paperlode.ingest.document import Block, Finding, ParsedPage
+    from paperlode.ingest.document import Block, ParsedPage
     from paperlode.ingest.parsing.evidence import Evidence
 
     _ByBlock = dict[int, list[Finding]]
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["NOT_JUDGED", "judge_page", "judged", "wants_look"]
 
 NOT_JUDGED = "not_judged"
-"""Flag of a page at which the judge itself failed."""
+"""Code of the finding on a page at which the judge itself failed: nobody has looked at it."""
 
 _LOGO = 6  # pieces of print: fewer, on a page whose words are known, are a logo or a signature
 
@@ -51,14 +52,16 @@ def judge_page(page: ParsedPage, evidence: Evidence) -> ParsedPage:
     return replace(page, blocks=blocks, findings=tuple(of_page), flags=tuple(dict.fromkeys((*page.flags, *codes))))
 
 
-def judged(page: ParsedPage, evidence: Evidence) -> ParsedPage:
-    """``judge_page`` for parsers: a fault of the judge costs no page, it becomes the flag ``not_judged``."""
+def judged(page: ParsedPage, evidence: Callable[[], Evidence]) -> ParsedPage:
+    """``judge_page`` for parsers, the evidence gathered here: a fault of either costs no page, and is itself a finding."""
     try:
-        return judge_page(page, evidence)
+        return judge_page(page, evidence())
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001  whatever it is: what was read is worth more than what is thought of it
-        return replace(page, flags=(*page.flags, NOT_JUDGED))
+    except Exception as exc:  # noqa: BLE001  whatever it is: what was read is worth more than what is thought of it
+        reason = f"What was read could not be compared with the page: {type(exc).__name__}: {exc}."
+        found = (*page.findings, Finding(NOT_JUDGED, reason))
+        return replace(page, findings=found, flags=tuple(dict.fromkeys((*page.flags, NOT_JUDGED))))
 
 
 def wants_look(page: ParsedPage) -> bool:

@@ -141,7 +141,7 @@ class PageReader:
             for task in begun.asked:  # of a page that failed: what is still under way is of no use
                 task.cancel()
         page = _parsed(begun, answers, ref.page, self._fingerprint)
-        result: ParsedPage = await self._in_thread(judged, page, begun.evidence)
+        result: ParsedPage = await self._in_thread(judged, page, lambda: begun.evidence)
         return result
 
     async def _begin(self, ref: PageRef) -> _Begun:
