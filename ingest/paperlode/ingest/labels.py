@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from paperlode.ingest.document import Kind, Layer
 from paperlode.ingest.numerals import roman_number
-from paperlode.ingest.references import CHINESE, GROUPS, NUMBER, chinese_label, label_of, split_groups, word_of
+from paperlode.ingest.references import (
+    CHINESE,
+    GROUPS,
+    NUMBER,
+    chinese_label,
+    label_of,
+    split_groups,
+    squeezed,
+    word_of,
+)
 
 if TYPE_CHECKING:
     from paperlode.ingest.document import Block
@@ -115,7 +124,7 @@ class Labels:
         word, _ = word_of(m["word"])
         if block.kind in (Kind.TEXT, Kind.LIST_ITEM) and (len(block.text) > SHORT or text.lstrip()[0].islower()):
             return ()
-        label = label_of(word, m["id"], _squeezed(m["groups"]))
+        label = label_of(word, m["id"], squeezed(m["groups"]))
         if word in _NEW_NUMBERS:
             self._notes = False
             self._start("")
@@ -128,7 +137,7 @@ class Labels:
         if m is None or not _is_name(text, m.end(), block) or text.lstrip('“" ')[0].islower():
             return ()
         word, _ = word_of(m["word"])
-        number, groups = m["id"], _squeezed(m["groups"])
+        number, groups = m["id"], squeezed(m["groups"])
         label = label_of(word, number)
         if not label:
             return ()
@@ -150,7 +159,7 @@ class Labels:
 
     def _numbered(self, text: str, block: Block) -> tuple[str, ...]:
         if m := _DOTTED.match(text):
-            number, groups = m["id"], _squeezed(m["groups"])
+            number, groups = m["id"], squeezed(m["groups"])
             inner = block.kind is Kind.LIST_ITEM and _leading(number) == self._top  # may go on in small letters
             if not inner and not _is_name(text, m.end(), block, bare=True):
                 return ()
@@ -172,13 +181,13 @@ class Labels:
         inner = any(k.style == style and k.value == str(value - 1) for k in self._marks)
         if self._open and (end == ")" or (not next_one and (value == 1 or inner) and block.kind is not Kind.HEADING)):
             return (self._mark(style, str(value)),)
-        self._start(str(value), _squeezed(m["groups"]), value)
+        self._start(str(value), squeezed(m["groups"]), value)
         chinese = f"第{value}条" if re.match(r"\s*[\u4e00-\u9fff]", text[m.end() :]) else ""
         note = f"Note{value}" if self._notes and block.kind is Kind.HEADING else ""
         article = (
             "" if self._articles or m["groups"] else f"Article{value}"
         )  # what has no articles calls its sections so
-        return str(value) + _squeezed(m["groups"]), article, chinese, note, self._run_in(text, m.end())
+        return str(value) + squeezed(m["groups"]), article, chinese, note, self._run_in(text, m.end())
 
     def _lettered(self, text: str, block: Block) -> tuple[str, ...]:
         m = _LETTERED.match(text)
@@ -239,10 +248,6 @@ def _is_next(before: str, value: str) -> bool:
 def _leading(number: str) -> int:
     digits = re.match(r"\d{1,4}", number)
     return int(digits.group()) if digits else roman_number(number) or 0
-
-
-def _squeezed(groups: str) -> str:
-    return "".join(groups.replace("\u200b", "").split())
 
 
 def _is_name(text: str, at: int, block: Block, *, bare: bool = False) -> bool:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = [
-    "CHINESE", "GROUPS", "NUMBER", "Reference", "chinese_label", "label_of", "references_in", "split_groups", "word_of",
+    "CHINESE", "GROUPS", "NUMBER", "Reference", "chinese_label", "label_of", "references_in", "split_groups", "squeezed",
+    "word_of",
 ]  # fmt: skip
 
 _GAP = r"[\s\u200b]{0,3}"
@@ -191,14 +192,14 @@ def _items(text: str, m: re.Match[str]) -> list[_Item]:
         return []
     if not plural and _STATUTE.match(text, first.end()):
         return []
-    items = [_Item(word, first["id"] or "", _squeezed(first["groups"]), m.start(), first.end())]
+    items = [_Item(word, first["id"] or "", squeezed(first["groups"]), m.start(), first.end())]
     while len(items) < 40:
         last = items[-1]
         sep = _AND.match(text, last.end)
         more = _AFTER[sort].match(text, sep.end()) if sep else None
         if more is None or not (more["id"] or more["groups"]) or _COUNTED.match(text, more.end()):
             break
-        number, groups = more["id"] or "", _squeezed(more["groups"])
+        number, groups = more["id"] or "", squeezed(more["groups"])
         if sep and sep.group().strip() in "-–—" and not plural:
             break
         if number and not (plural or (sort == "section" and ("." in number or groups) and number[0].isdigit())):
@@ -225,7 +226,7 @@ def _under(text: str, items: list[_Item], depth: int = 0) -> list[_Item]:
     base = _AFTER[sort].match(text, m.end())
     if sort not in ("section", "article") or base is None or not (base["id"] or base["groups"]):
         return []
-    over = [_Item(word, base["id"] or "", _squeezed(base["groups"]), m.start(), base.end())]
+    over = [_Item(word, base["id"] or "", squeezed(base["groups"]), m.start(), base.end())]
     if not over[0].number:
         over = _under(text, over, depth + 1)
         if not over:
@@ -338,7 +339,8 @@ def _elsewhere(text: str, start: int, end: int, item: _Item) -> bool:
     return False
 
 
-def _squeezed(groups: str) -> str:
+def squeezed(groups: str) -> str:
+    """``(b) (ii)`` without the blanks, zero-width ones too."""
     return "".join(groups.replace("\u200b", "").split())
 
 
