@@ -6,12 +6,13 @@ VLLM := .venv-vllm
 DEMO ?= demo
 QUESTION := How long is the initial term of the supply agreement?
 
-.PHONY: help setup demo test test-vllm vllm-env lint types check wheel samples clean
+.PHONY: help setup demo test test-vllm vllm-env lint types check wheel samples notebooks clean
 
 help:
 	@echo "make demo    install, ingest samples/, search three times, ask once, draw the answer's box"
 	@echo "make test    install, then lint, types, tests, and the tests again on the built wheel"
 	@echo "make vllm-env   install a vLLM that needs no GPU into $(VLLM) (2.5 GB); make test then tests against it too"
+	@echo "make notebooks  execute notebooks/ offline, and save their outputs in place"
 	@echo "make setup   install paperlode with everything for development and benchmarks into $(VENV)"
 
 $(BIN)/python:
@@ -54,7 +55,7 @@ test: lint types
 # is neither, the tests are skipped and say so: nobody is made to download 2.5 GB.
 test-vllm: setup
 	PAPERLODE_TEST_VLLM="$${PAPERLODE_TEST_VLLM:-$$(test ! -e $(VLLM)/.ready || echo "$(CURDIR)/$(VLLM)")}" \
-		$(BIN)/python -m pytest -q -rs -m vllm --durations=5 tests/ingest/vllm
+		$(BIN)/python -m pytest -q -rs -m vllm --durations=5 tests/ingest/vllm tests/retrieval/vllm
 
 vllm-env: $(VLLM)/.ready
 
@@ -73,6 +74,9 @@ wheel: setup
 
 samples: setup
 	$(BIN)/python samples/make_samples.py
+
+notebooks: setup
+	$(BIN)/python notebooks/execute.py
 
 clean:
 	rm -rf $(VENV) $(VLLM) build dist $(DEMO)

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperlode.api.archive import Archive
-from paperlode.retrieval.edge import DENSE, LEXICAL, PAGE, ROWS
 from paperlode.retrieval.lexical import sparse_query
+from paperlode.retrieval.points import DENSE, LEXICAL, PAGE, ROWS
 from paperlode.retrieval.search import DEPTH
 
 if TYPE_CHECKING:

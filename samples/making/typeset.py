@@ -120,9 +120,12 @@ class Style:
 
 
 def words(text: str, style: Style) -> list[Word]:
-    """Markup to words: ``**bold**``, ``*italic*``, ``~sub~``, ``^super^``; soft hyphens mark where a word may break."""
+    """Markup to words: ``**bold**``, ``*italic*``, ``~sub~``, ``^super^``; soft hyphens mark where a word may break.
+
+    Chinese is set without its spaces; an ideographic or a no-break space stays.
+    """
     if style.family == "cjk":
-        return [_cjk_word(m.group(), style) for part in text.split() for m in _CJK_UNIT.finditer(part)]
+        return [_cjk_word(m.group(), style) for part in text.split(" ") for m in _CJK_UNIT.finditer(part)]
     bold = italic = sub = sup = False
     out: list[list[Run]] = [[]]
     for part in _MARK.split(text):
@@ -149,9 +152,9 @@ def words(text: str, style: Style) -> list[Word]:
 
 def _cjk_word(text: str, style: Style) -> Word:
     """One character with its punctuation, or a Latin word; digits and Latin letters come from the serif face."""
-    parts = re.findall(r"[\x20-\x7e]+|[^\x20-\x7e]+", text)
+    parts = re.findall(r"[\x20-\x7e\xa0]+|[^\x20-\x7e\xa0]+", text)
     latin = "serif-b" if style.bold else "serif"
-    return tuple(Run(p, latin if p[0] < "\x7f" else style.face(), style.size) for p in parts)
+    return tuple(Run(p, latin if p[0] <= "\xa0" else style.face(), style.size) for p in parts)
 
 
 def wrap(ws: list[Word], style: Style, measure: float, first: float = 0.0) -> list[list[Word]]:

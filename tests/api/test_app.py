@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from paperlode.api import models
+from paperlode.api import answer_models, models
 from paperlode.api.app import create_app
 from paperlode.api.archive import Archive, Scope, Status
-from paperlode.api.models import ArchiveLike
+from paperlode.api.archive_like import ArchiveLike
 from paperlode.api.routes.problems import STATUS, status_of
 from paperlode.ingest import errors
 from paperlode.ingest.document import Box, Chunk, Finding, Kind, Layer, PageBox
 from paperlode.ingest.ledger_tables import Counts, DocumentRecord, FailedPage, Recipe
 from paperlode.retrieval.answer import Answer, Citation
 from paperlode.retrieval.index import Filter
-from paperlode.retrieval.search import Hit
+from paperlode.retrieval.search import Copy, Hit
 
 LEASE, OTHER = "a1" * 32, "b2" * 32
 CLAUSE = "3f0c7a52-8a61-5d0e-9c38-1f2b64d7e9a0"
@@ -43,7 +43,8 @@ def hit(rank: int = 1) -> Hit:
         heading_path=("7 Liability",), flags=("sum_mismatch",), findings=(seen,),
         labels=("7.2",), references=("term:Tenant",),
     )  # fmt: skip
-    return Hit(rank, 1.5, chunk, 3, f"7.2 Cap\n{TEXT}")
+    because, copies = ("document of Harbour Lets Ltd",), (Copy("copy", OTHER, 2),)
+    return Hit(rank, 1.5, chunk, 3, f"7.2 Cap\n{TEXT}", because, copies)
 
 
 class MemoryArchive:
@@ -57,6 +58,9 @@ class MemoryArchive:
         self.pause = threading.Event()
         self.pause.set()
         self.entered = threading.Event()
+        self.answering = threading.Event()
+        self.thinking = threading.Event()
+        self.thinking.set()
         self.crowded = threading.Event()
         self.inside = 0
 
@@ -77,10 +81,11 @@ class MemoryArchive:
         Filter(pages=scope.pages)
         return [hit(n + 1) for n in range(min(limit, 2))]
 
-    def ask(self, question: str, *, limit: int = 5, scope: Scope | None = None) -> tuple[Answer, list[Hit]]:
-        """Quotes the hit."""
-        hits = self.search(question, limit=limit, scope=scope)
-        return Answer(f"{TEXT} [1]", (Citation(1, LEASE, "lease.pdf", 3, BOXES[:1], TEXT, ("local-2/scan",)),)), hits
+    def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
+        """Quotes the hit, once it is allowed to."""
+        self.answering.set()
+        self.thinking.wait(10)
+        return Answer(f"{TEXT} [1]", (Citation(1, LEASE, "lease.pdf", 3, BOXES[:1], TEXT, ("local-2/scan",)),))
 
     def names(self, hits: Sequence[Hit]) -> dict[str, str]:
         """By digest."""
@@ -171,6 +176,8 @@ def test_search_points_at_page_and_boxes(client: TestClient) -> None:
                 "heading_path": ["7 Liability"],
                 "text": TEXT,
                 "passage": f"7.2 Cap\n{TEXT}",
+                "because": ["document of Harbour Lets Ltd"],
+                "copies": [{"id": "copy", "document": OTHER, "page": 2}],
                 "confidence": None,
                 "flags": ["sum_mismatch"],
                 "findings": [
@@ -354,7 +361,7 @@ def test_bodies_that_are_not_understood(client: TestClient, content: bytes) -> N
 def test_every_error_has_a_status() -> None:
     """Each error of paperlode has a status, and the table names only errors."""
     kinds = [getattr(errors, name) for name in errors.__all__]
-    assert {status_of(kind("x")) for kind in kinds} <= {404, 409, 422, 500, 501, 503, 504}
+    assert {status_of(kind("x")) for kind in kinds} <= {404, 409, 422, 500, 501, 502, 503, 504}
     assert set(STATUS) <= set(kinds)
 
 
@@ -463,6 +470,22 @@ def test_a_busy_archive_asks_to_come_back(archive: MemoryArchive) -> None:
     assert statuses == [200]
 
 
+def test_nobody_waits_for_an_answer_but_who_asked(archive: MemoryArchive) -> None:
+    """While an answer is being made, as a language model may take minutes to, others search and ask."""
+    archive.thinking.clear()
+    with TestClient(create_app(archive, patience=0.05), base_url="http://localhost") as client:
+        bodies: list[dict[str, Any]] = []
+        asked = threading.Thread(target=lambda: bodies.append(client.post("/v1/ask", json={"question": "cap?"}).json()))
+        asked.start()
+        assert archive.answering.wait(10)
+        statuses = [client.get(path).status_code for path in ("/v1/search?q=cap", "/v1/documents")]
+        assert not bodies
+        archive.thinking.set()
+        asked.join(10)
+    assert statuses == [200, 200]
+    assert bodies[0]["text"] == f"{TEXT} [1]"
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [
@@ -505,7 +528,7 @@ def test_every_schema_has_an_example_that_fits(client: TestClient) -> None:
         "Health",
     }
     for name, schema in described.items():
-        model = getattr(models, name)
+        model = getattr(models, name, None) or getattr(answer_models, name)
         (example,) = schema["examples"]
         kept = model.model_validate(example).model_dump(mode="json", exclude_unset=True)
         assert kept == example

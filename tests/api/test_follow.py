@@ -90,7 +90,7 @@ def test_the_command_line_shows_it(contract, monkeypatch):
     """With page, box, labels and text, also as JSON; and says so when there is nothing."""
     folder = contract.directory.root
     contract.close()
-    monkeypatch.setattr("paperlode.retrieval.embedding.load_embedder", lambda _: contract._embedder)
+    monkeypatch.setattr("paperlode.retrieval.embedding.load_embedder", lambda *_, **__: contract._embedder)
 
     def run(*args):
         return CliRunner().invoke(cli.app, ["follow", "manual", *args, "--index", str(folder)]).stdout

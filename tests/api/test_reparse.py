@@ -183,7 +183,7 @@ def closed(flagged, monkeypatch, parser):
     """The index on disk, its archive closed; the command line reads with a better parser."""
     folder = flagged.directory.root
     flagged.close()
-    monkeypatch.setattr("paperlode.retrieval.embedding.load_embedder", lambda _: flagged._embedder)
+    monkeypatch.setattr("paperlode.retrieval.embedding.load_embedder", lambda *_, **__: flagged._embedder)
     monkeypatch.setattr("paperlode.api.parsers.make_parser", lambda *_, **__: better(parser))
     return folder
 

@@ -188,7 +188,6 @@ ASKED = [q for q in TRUTH["questions"] if q["doc_name"] in SCANS]
 MISQUOTED = {
     "receipt_photo_total": "the answerer joins the lines of a text block: the whole head of the receipt is one sentence",
     "receipt_photo_change": "likewise",
-    "upside_down_twelve": "the answerer takes a sentence about the procedure for nearer than the row, which says 12.000",
 }
 """Questions whose right page is quoted in a wrong place, and why; not the fault of the way there: the text is in the index."""
 

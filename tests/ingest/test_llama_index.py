@@ -268,6 +268,43 @@ def test_ids_are_of_bytes_page_and_parser(pdf, tmp_path):
     assert not {d.id_ for d in reader_of(prose(0), prose(1)).load_data(copy)} & set(ids)
 
 
+def by_path(*pages: ParsedPage, fingerprint: str = "pages-1") -> PaddleOCRVLReader:
+    parser = Pages(*pages)
+    parser.fingerprint = fingerprint
+    return PaddleOCRVLReader(custom=parser, ids="path")
+
+
+def test_by_path_only_the_documents_of_changed_pages_change(pdf):
+    """Other bytes, size and dates, a page more, another parser: ids stay, and so does the hash of a page that is the same."""
+    before = by_path(prose(0), prose(1)).load_data(pdf, {"last_modified_date": "2024-01-01", "tag": "t"})
+    pdf.write_bytes(b"%PDF-1.7 another, longer report")
+    pages = (prose(0), prose(1, 4), prose(2), page_of(3))
+    after = by_path(*pages, fingerprint="pages-2").load_data(pdf, {"last_modified_date": "2024-02-02", "tag": "t"})
+    assert [d.id_ for d in after][:2] == [d.id_ for d in before]
+    assert len({uuid.UUID(d.id_) for d in after}) == 3
+    assert after[0].hash == before[0].hash
+    assert after[1].hash != before[1].hash
+    assert (before[0].metadata["tag"], before[0].metadata["file_path"]) == ("t", str(pdf))
+    gone = {"file_digest", "file_size", "page_count", "pages_without_text", "last_modified_date"}
+    assert not gone & before[0].metadata.keys()
+
+
+def test_by_path_a_copy_is_another_document(pdf, tmp_path):
+    """The same bytes under two names are two files, neither left out: each may change without the other."""
+    (tmp_path / "copy.pdf").write_bytes(pdf.read_bytes())
+    reader = by_path(prose(0))
+    docs = reader.load_data(tmp_path)
+    assert len({d.id_ for d in docs}) == 2
+    assert reader.problems == ()
+    assert [d.id_ for d in by_path(prose(0)).load_data([str(pdf), str(pdf)])] == [docs[1].id_]
+
+
+def test_by_path_a_failed_page_is_told_all_the_same(pdf):
+    """On the pages that are left."""
+    (doc,) = by_path(prose(0), failed(1)).load_data(pdf)
+    assert [p.page for p in failed_pages_of(doc)] == [1]
+
+
 def test_extra_info_describes_the_file_but_keeps_provenance(pdf):
     """The caller's file name counts; blocks and page stay ours."""
     info = {"file_name": "Contract", "blocks": "x", "page_index": 77, "tag": "t"}

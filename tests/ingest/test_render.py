@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from paperlode.ingest.document import (
     Block,
+    Box,
     Cell,
     Finding,
     Kind,
     Layer,
     Link,
+    PageBox,
     PageFailure,
     ParsedDocument,
     ParsedPage,
@@ -171,6 +173,13 @@ def test_markdown_table() -> None:
     assert table_markdown(table_of(block)) == "*(In millions)*\n\n| Name | 2023 |\n| --- | --- |\n| a\\|b | 1 |"
     spanning = Table(2, 2, (Cell(0, 0, "x", col_span=2), Cell(1, 0, "y"), Cell(1, 1, "z")), header_rows=1)
     assert '<th colspan="2">x</th>' in table_markdown(spanning)
+
+
+def test_cells_have_places_in_html_alone() -> None:
+    """Markdown goes into chunks and prompts: numbers of boxes would fill them."""
+    cell = Cell(0, 0, "x", col_span=2, region=PageBox(3, Box(1.0, 2.0, 30.0, 40.0)))
+    assert 'data-box="3:1,2,30,40"' in table_html(Table(1, 2, (cell,)))
+    assert "data-" not in table_markdown(Table(1, 2, (cell,)))
 
 
 def test_markdown() -> None:

@@ -62,9 +62,9 @@ def test_a_row_is_read_with_its_columns_and_quoted_as_printed(embedder: MiniLM, 
 
 def test_nothing_found_is_said(embedder: MiniLM, chunk_of: ChunkOf) -> None:
     """Without hits, and with hits that do not answer; in the question's language."""
-    assert ask(embedder, "Who won the chess championship?") == Answer(NOTHING)
-    assert ask(embedder, "Who won the chess championship?", chunk_of(LAW)) == Answer(NOTHING)
-    assert ask(embedder, "谁赢得了冠军？", chunk_of(LAW)) == Answer(NOTHING_CHINESE)
+    assert ask(embedder, "Who won the chess championship?") == Answer(NOTHING, refused=True)
+    assert ask(embedder, "Who won the chess championship?", chunk_of(LAW)) == Answer(NOTHING, refused=True)
+    assert ask(embedder, "谁赢得了冠军？", chunk_of(LAW)) == Answer(NOTHING_CHINESE, refused=True)
 
 
 def test_chinese_is_quoted_by_its_words(embedder: MiniLM, chunk_of: ChunkOf) -> None:

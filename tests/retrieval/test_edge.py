@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from paperlode.ingest.document import Cell, Chunk, Kind, Layer, PageBox, Table, TablePart
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, InvalidRequest, SchemaMismatch, StorageFull
-from paperlode.retrieval.edge import EdgeIndex, _chunk
+from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.index import Filter, HybridQuery, Schema, Scored
 from paperlode.retrieval.lexical import sparse_document, sparse_query
+from paperlode.retrieval.points import chunk_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from paperlode.ingest.document import Chunk
     from paperlode.retrieval.minilm import MiniLM
 
     Write = Callable[[Sequence[Chunk]], None]
@@ -40,21 +41,6 @@ def stage(index: EdgeIndex, embedder: MiniLM, chunks: Sequence[Chunk]) -> None:
     )
 
 
-def test_a_chunk_comes_back_exactly(index: EdgeIndex, write: Write, chunk_of: ChunkOf) -> None:
-    """Every field, in order of ordinal, with tables, boxes and Chinese text."""
-    box = PageBox(3, chunk_of("").regions[0].box)
-    cells = (Cell(0, 0, "Year"), Cell(0, 1, "净利润", region=box), Cell(1, 0, "2019", row_span=2), Cell(1, 1, "1,577"))
-    table = TablePart(7, 4, 6, 9, Table(3, 2, cells, header_rows=1, caption="In millions"))
-    chunks = [
-        chunk_of("2019 | 1,577", ordinal=0, page=3, kind=Kind.TABLE, context="Year | 净利润", part=table),
-        chunk_of("A note.\nTwo lines", ordinal=1, pages=(3, 4), layer=Layer.NOTE, confidence=0.5, flags=("low",)),
-        chunk_of("Text", ordinal=2, page=4, heading_path=("Part I", "Item 7"), read_by=("local-2/scan", "x/y")),
-    ]
-    write(chunks)
-    assert list(index.chunks("d1")) == chunks
-    assert index.get([chunks[2].id, "00000000-0000-0000-0000-000000000000", chunks[0].id]) == [chunks[2], chunks[0]]
-
-
 def test_what_read_a_chunk_stands_in_its_payload(index: EdgeIndex, write: Write, chunk_of: ChunkOf) -> None:
     """Under a name of its own, to be filtered by; points that were written before it was noted read back without it."""
     chunk = chunk_of("Text", read_by=("local-2/scan",))
@@ -62,127 +48,7 @@ def test_what_read_a_chunk_stands_in_its_payload(index: EdgeIndex, write: Write,
     (payload,) = index._retrieve([chunk.id], with_payload=True).values()
     assert payload["read_by"] == ["local-2/scan"]
     older = {k: v for k, v in payload.items() if k != "read_by"}
-    assert _chunk(chunk.id, older) == replace(chunk, read_by=())
-
-
-def test_scores_are_a_cosine_and_bm25(index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf) -> None:
-    """Each vector gives its own score; a rare word weighs more than a common one."""
-    texts = ["The net income of the company", "The company has offices", "The company and its zebra", "Other matters"]
-    write([chunk_of(t, ordinal=i, page=i) for i, t in enumerate(texts)])
-    by_words = found(index, "company zebra")
-    scores = [by_words[i].lexical if i in by_words else None for i in (c.id for c in index.chunks("d1"))]
-    assert scores[3] is None
-    assert scores[2] is not None
-    assert scores[0] is not None
-    assert scores[2] > 2 * scores[0] > 0
-    query = HybridQuery(embedder.embed_query("profit"), None, 10)
-    by_meaning = {s.id: s.dense for s in index.search(query)}
-    assert len(by_meaning) == 4
-    cosine = float(embedder.embed([texts[0]])[0] @ embedder.embed_query("profit"))
-    assert by_meaning[next(index.chunks("d1")).id] == pytest.approx(cosine, abs=1e-5)
-
-
-def test_a_page_is_scored_by_the_words_of_all_its_chunks(index: EdgeIndex, write: Write, chunk_of: ChunkOf) -> None:
-    """A chunk without the word has the page score of its page, and no score of its own."""
-    write([chunk_of("Zebra crossing"), chunk_of("Second paragraph", ordinal=1), chunk_of("Else", ordinal=2, page=1)])
-    first, second, other = (c.id for c in index.chunks("d1"))
-    scored = found(index, "zebra")
-    assert scored[first].page == scored[second].page != None  # noqa: E711
-    assert scored[second].lexical is None
-    assert other not in scored
-
-
-def test_nothing_staged_is_visible_until_published(index: EdgeIndex, embedder: MiniLM, chunk_of: ChunkOf) -> None:
-    """Not by search, id, window, count or list; then all of it."""
-    chunks = [chunk_of(f"Zebra {i}", ordinal=i) for i in range(3)]
-    stage(index, embedder, chunks[:2])
-    stage(index, embedder, chunks[2:])
-    ids = [c.id for c in chunks]
-    assert not found(index, "zebra")
-    assert not index.get(ids)
-    assert not index.passages([("d1", 0, 9)])
-    assert not list(index.chunks("d1"))
-    assert (index.count(), index.documents()) == (0, set())
-    index.publish("d1")
-    assert set(found(index, "zebra")) == set(ids)
-    assert index.get(ids) == chunks
-    assert [p.ordinal for p in index.passages([("d1", 1, 9), ("d1", 0, 1)])] == [0, 1, 2]
-    assert (index.count(), index.count("d1"), index.count("d2"), index.documents()) == (3, 3, 0, {"d1"})
-
-
-def test_publishing_replaces_the_older_version(index: EdgeIndex, embedder: MiniLM, chunk_of: ChunkOf) -> None:
-    """The old stays searchable until then; chunks with the same id stay, the others go."""
-    old = [chunk_of(f"Zebra {i}", ordinal=i) for i in range(3)]
-    stage(index, embedder, old)
-    index.publish("d1")
-    new = [old[0], chunk_of("Zebra anew", ordinal=1, version="2")]
-    stage(index, embedder, new)
-    assert set(found(index, "zebra")) == {c.id for c in old}
-    index.publish("d1")
-    assert list(index.chunks("d1")) == new
-    assert set(found(index, "zebra")) == {c.id for c in new}
-
-
-def test_a_document_without_chunks_replaces_one_with(index: EdgeIndex, write: Write, chunk_of: ChunkOf) -> None:
-    """Publishing what has nothing staged leaves nothing."""
-    write([chunk_of("Zebra")])
-    index.publish("d1")
-    assert index.count() == 0
-
-
-def test_discard_forgets_one_document_or_only_its_staged_part(
-    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
-) -> None:
-    """Other documents stay as they are."""
-    write([chunk_of("Zebra")])
-    write([chunk_of("Zebra", document="d2")])
-    stage(index, embedder, [chunk_of("Zebra new", version="2")])
-    index.discard("d1", staged_only=True)
-    assert index.documents() == {"d1", "d2"}
-    index.discard("d1")
-    assert index.documents() == {"d2"}
-    index.publish("d1")
-    assert index.count() == 1
-
-
-@pytest.mark.parametrize(
-    ("only", "ordinals"),
-    [
-        (Filter(), {0, 1, 2, 3}),
-        (Filter(documents=("d1",)), {0, 1, 2}),
-        (Filter(documents=("d2", "d1")), {0, 1, 2, 3}),
-        (Filter(kinds=(Kind.TABLE, Kind.LIST_ITEM)), {1}),
-        (Filter(pages=(5, 6)), {1}),
-        (Filter(pages=(7, 7)), {1, 2}),
-        (Filter(layers=(Layer.BODY,)), {0, 1, 3}),
-        (Filter(documents=("d1",), layers=(Layer.FURNITURE,), pages=(0, 9)), {2}),
-        (Filter(documents=("nobody",)), set()),
-    ],
-)
-def test_filters(index: EdgeIndex, write: Write, chunk_of: ChunkOf, only: Filter, ordinals: set[int]) -> None:
-    """By document, kind, page range (a chunk counts on each of its pages) and layer; all must hold."""
-    write(
-        [
-            chunk_of("Zebra", ordinal=0, page=0),
-            chunk_of("Zebra", ordinal=1, pages=(6, 7), kind=Kind.TABLE),
-            chunk_of("Zebra", ordinal=2, page=7, layer=Layer.FURNITURE),
-        ]
-    )
-    write([chunk_of("Zebra", document="d2", ordinal=3)])
-    assert {c.ordinal for c in index.get(list(found(index, "zebra", only)))} == ordinals
-
-
-def test_furniture_has_no_vector_of_meaning(
-    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
-) -> None:
-    """A question's meaning never finds running headers, in whatever layers it looks; its words do."""
-    layers = (Layer.BODY, Layer.NOTE, Layer.FURNITURE)
-    write([chunk_of("Zebra", ordinal=i, layer=layer) for i, layer in enumerate(layers)])
-    meaning = embedder.embed_query("zebra")
-    for wanted, ordinals in ((layers[:2], {0, 1}), (layers, {0, 1}), ((), {0, 1}), (layers[2:], set())):
-        hits = index.search(HybridQuery(meaning, None, 10, Filter(layers=wanted)))
-        assert {c.ordinal for c in index.get([h.id for h in hits])} == ordinals
-    assert {c.ordinal for c in index.get(list(found(index, "zebra", Filter(layers=layers[2:]))))} == {2}
+    assert chunk_from(chunk.id, older) == replace(chunk, read_by=())
 
 
 def test_a_page_range_must_make_sense() -> None:

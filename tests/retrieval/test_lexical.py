@@ -20,7 +20,7 @@ from paperlode.retrieval.lexical import sparse_document, sparse_page, sparse_que
         ("clause 4.2.1, 2019-2020", ["clause", "4.2.1", "2019", "2020"]),
         ("3M's analysis of the U.S. business", ["3m", "analysis", "u", "s", "business"]),
         ("ＮＥＴ　ｓａｌｅｓ １２", ["net", "sale", "12"]),
-        ("一二 1,284万元", ["一二", "1284", "万元"]),
+        ("一二 1,284万元", ["一二", "一", "二", "1284", "万元", "万", "元"]),
         ("the of and", []),
         ("", []),
     ],
@@ -35,6 +35,37 @@ def test_a_long_chinese_word_is_found_by_its_parts() -> None:
     found = set(tokens("2022年公司的净利润为1,284万元，中华人民共和国"))
     assert {"2022", "公司", "净利润", "利润", "1284", "万元", "中华人民共和国", "共和国"} <= found
     assert "的" not in found
+
+
+@pytest.mark.parametrize(
+    ("question", "page"),
+    [
+        ("監事會報酬總額", "监事会报酬总额"),
+        ("第34条", "第三十四条"),
+        ("第十七條", "第17条"),
+        ("2023年", "二〇二三年"),
+        ("二零二三年", "２０２３年"),
+        ("30日", "三十日"),
+        ("買回", "股份回购收购"),
+    ],
+)
+def test_chinese_is_found_however_it_is_written(question: str, page: str) -> None:
+    """Traditional and simplified, numbers of clauses, years and figures in words or digits, words that share a character."""
+    shared = set(tokens(question)) & set(tokens(page))
+    figures = {t for t in shared if t.isdecimal() or t.startswith("第")}
+    assert figures or len(shared - {"第", "条", "年", "日"}) >= (1 if len(question) == 2 else 6), shared
+
+
+def test_english_has_no_terms_of_chinese() -> None:
+    """A text without ideographs has the terms that it had before there were any for Chinese."""
+    assert list(tokens("Section 12 of the 2023 report – €1,000, naïve")) == [
+        "section",
+        "12",
+        "2023",
+        "report",
+        "1000",
+        "naïve",
+    ]
 
 
 def test_a_number_is_one_term_however_it_is_grouped() -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from paperlode.ingest.document import Chunk, Entry, Kind, Layer, Table, TablePart
 from paperlode.ingest.errors import InvalidRequest
+from paperlode.retrieval.fusion import Weights, fuse
 from paperlode.retrieval.index import Filter, HybridQuery, Scored
 from paperlode.retrieval.passages import TABLE_WORDS
-from paperlode.retrieval.search import Search, fuse
+from paperlode.retrieval.search import Search
+from paperlode.retrieval.understanding import Understood
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -227,19 +229,21 @@ def test_chunks_are_filtered_by_their_flags(
 
 
 def test_fusion_weighs_meaning_and_words() -> None:
-    """With meaning alone the cosine decides, without it the words do; equal scores go by id."""
+    """With meaning alone the cosine decides, of a question that the model cannot read the words; equal scores go by id."""
     near = Scored("a", 0.9, 1.0, None)
     worded = Scored("b", 0.1, 9.0, None)
     neither = Scored("c", 0.1, 1.0, None)
     twin = Scored("d", 0.1, 1.0, None)
     candidates = [twin, neither, worded, near]
-    assert fuse(candidates, meaning=1, depth=10)[0][0] == "a"
-    assert fuse(candidates, meaning=0, depth=10)[0][0] == "b"
-    assert [i for i, _ in fuse(candidates, meaning=0.5, depth=10)][2:] == ["c", "d"]
-    assert fuse([], meaning=0.5, depth=10) == []
+    asked = Understood("asked")
+    meaning = Weights(lexical=0, page=0)
+    assert fuse(candidates, asked, depth=10, weights=meaning)[0].id == "a"
+    assert fuse(candidates, asked, depth=10, weights=meaning, readable=0)[0].id == "b"
+    assert [c.id for c in fuse(candidates, asked, depth=10)][2:] == ["c", "d"]
+    assert fuse([], asked, depth=10) == []
 
 
 def test_a_word_that_only_one_chunk_has_counts() -> None:
     """Where the list of words was not full, what is missing from it has no such word."""
     candidates = [Scored(f"{i}", 0.5 + i / 1000, None, None) for i in range(20)] + [Scored("rare", 0.5, 7.0, 7.0)]
-    assert fuse(candidates, meaning=0.5, depth=100)[0][0] == "rare"
+    assert fuse(candidates, Understood("asked"), depth=100)[0].id == "rare"

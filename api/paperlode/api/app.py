@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 
+from .archive_like import ArchiveLike
 from .directory import package_version
-from .models import ArchiveLike, Problem
+from .models import Problem
 from .routes import documents, health, search
 from .routes.gate import Gate
 from .routes.problems import RESPONSES, SECURITY_HEADERS, handle_problems, problem

@@ -2,141 +2,52 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from paperlode.api.directory import Directory, Lock, Manifest, make_root
-from paperlode.api.stores import clear_stores, open_stores, settle
+from paperlode.api.archive_contents import Contents
+from paperlode.api.archive_folder import DEFAULT_EMBEDDER, load_model
+from paperlode.api.directory import Manifest
+from paperlode.api.places import place_of, server_at
+from paperlode.api.stores import clear_shards, clear_strays, open_on_server
 from paperlode.api.values import IngestOptions, Scope, Status
-from paperlode.ingest.errors import ArchiveNotFound, DocumentNotFound, InvalidRequest
+from paperlode.ingest.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
+    from llama_index.core.llms import LLM
+
+    from paperlode.api.push import Plan, PushReport, Samples
+    from paperlode.api.reindex import ReindexProgress, ReindexReport
     from paperlode.api.reparse import PageOutcome, ReparseReport
-    from paperlode.ingest.document import Box, Chunk
-    from paperlode.ingest.ledger import DocumentRecord, FailedPage, FlaggedPage, Recipe
+    from paperlode.ingest.ledger import DocumentRecord, Recipe
     from paperlode.ingest.parsing.base import Parser
     from paperlode.ingest.pipeline import Progress, RunReport
-    from paperlode.ingest.workers import WorkerPool
-    from paperlode.retrieval.answer import Answer, Citation
+    from paperlode.retrieval.answer import Answer, Citation, QuotingAnswerer
     from paperlode.retrieval.embedding import Embedder
+    from paperlode.retrieval.llama_index import PaperlodeRetriever
+    from paperlode.retrieval.llm_answer import AnswerEvent, LLMAnswerer
+    from paperlode.retrieval.query_engine import CitationQueryEngine
+    from paperlode.retrieval.rerank import Reranker
     from paperlode.retrieval.search import Hit
+    from paperlode.retrieval.server_options import CollectionOptions, ServerOptions
 
-__all__ = ["Archive", "IngestOptions", "Scope", "Status"]
-
-DEFAULT_EMBEDDER = "minilm"
+__all__ = ["DEFAULT_EMBEDDER", "Archive", "IngestOptions", "Scope", "Status"]
 
 
-class Archive:
+class Archive(Contents):
     """One index folder, held by this process until ``close``. Use ``open``, ``create`` or ``open_or_create``.
 
     Methods may be called from several threads; ``ingest`` from one at a time.
+
+    Attributes:
+        reranker: judges the hits of every search that names none; None where searches stand as they are.
+        reranking: how many hits a reranker judges, and for how long.
+        llm: a LlamaIndex language model that writes the answers; None where they are quotations.
     """
-
-    def __init__(self, directory: Directory, manifest: Manifest, embedder: Embedder | None, stack: ExitStack) -> None:
-        """Not for callers. ``stack`` lets go of the locked ``directory``; the archive takes over what is on it."""
-        self.directory = directory
-        self._manifest = replace(manifest, ready=True)
-        self._embedder = embedder
-        self._lazily = threading.Lock()
-        self._ingesting = threading.Lock()
-        self._pool: WorkerPool | None = None
-        self._index, self._ledger = open_stores(directory, manifest, stack)
-        if not manifest.ready:
-            self._manifest.write(directory)
-        settle(self._index, self._ledger, directory)
-        self._resources = stack.pop_all()
-
-    # -- opening and closing
-
-    @classmethod
-    def open(cls, folder: str | Path, *, embedder: str | Embedder | None = None) -> Archive:
-        """Open an index folder.
-
-        Args:
-            folder: made by ``create``.
-            embedder: name of the model, or a model; None for the one the index was made with.
-
-        Raises:
-            ArchiveNotFound, ArchiveLocked, ArchiveCorrupt: there is none, another process has it, it is damaged.
-            SchemaMismatch: made with another model or by another version; both are named.
-        """
-        directory = Directory(Path(folder).expanduser())
-        manifest = Manifest.read(directory)
-        with ExitStack() as stack:
-            stack.callback(Lock(directory).release)
-            manifest = Manifest.read(directory)  # again: another process may just have been creating it
-            if not manifest.ready:
-                raise ArchiveNotFound(
-                    f"The index in {str(directory.root)!r} was begun and never finished.",
-                    hint=f"Make it with: paperlode ingest PATH --index {directory.root}",
-                )
-            if embedder is not None:
-                manifest.check_embedder(embedder if isinstance(embedder, str) else embedder.name, directory.root)
-            given = None if isinstance(embedder, str) else embedder
-            return cls(directory, manifest, given, stack)
-
-    @classmethod
-    def create(cls, folder: str | Path, *, embedder: str | Embedder = DEFAULT_EMBEDDER) -> Archive:
-        """Make an empty index in a new or empty folder.
-
-        Raises:
-            ModelUnknown, MissingExtra, ModelChecksumMismatch: the model cannot be had; nothing is made.
-            ArchiveError: the folder cannot be written, or holds other things. StorageFull: no room.
-        """
-        from paperlode.retrieval.index import Schema
-
-        model = _load(embedder)
-        directory = Directory(Path(folder).expanduser())
-        make_root(directory)
-        with ExitStack() as stack:
-            stack.callback(Lock(directory).release)
-            if directory.manifest.exists() and Manifest.read(directory).ready:
-                raise InvalidRequest(f"There is an index in {str(directory.root)!r} already.", hint="Open it.")
-            manifest = Manifest(Schema.of(model).to_dict())
-            manifest.write(directory)
-            clear_stores(directory)
-            return cls(directory, manifest, model, stack)
-
-    @classmethod
-    def open_or_create(cls, folder: str | Path, *, embedder: str | Embedder | None = None) -> Archive:
-        """Open the index, or make one where there is none. Raises like ``open`` and ``create``."""
-        try:
-            return cls.open(folder, embedder=embedder)
-        except ArchiveNotFound:
-            return cls.create(folder, embedder=embedder or DEFAULT_EMBEDDER)
-
-    def close(self) -> None:
-        """Let go of the folder. Idempotent."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
-        self._resources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def embedder(self) -> Embedder:
-        """The model of this index, loaded when first needed.
-
-        Raises:
-            SchemaMismatch: the model of that name gives other vectors today.
-        """
-        with self._lazily:
-            if self._embedder is None:
-                model = _load(str(self._manifest.schema["embedder"]))
-                self._manifest.stored_schema(self.directory.root).check(model)
-                self._embedder = model
-            return self._embedder
 
     # -- documents in
 
@@ -175,9 +86,11 @@ class Archive:
         with self._ingesting, ExitStack() as stack:
             with watch.stage("load model"):
                 embedder = self.embedder
+            if on_notice and (note := getattr(embedder, "note", "")):
+                on_notice(note)
             parser = parser or make_parser(options, notice=on_notice)
             stack.callback(parser.close)
-            sink = IndexSink(self._index, embedder)
+            sink = IndexSink(self._index, embedder, name_of=self._name_of, glossary=self.glossary)
             recipe = self._recipe(parser.fingerprint, chunking.fingerprint)
             self._note(recipe)
             report = run(
@@ -212,16 +125,6 @@ class Archive:
         if (self._manifest.parser, self._manifest.chunker) != (recipe.parser, recipe.chunker):
             self._manifest = replace(self._manifest, parser=recipe.parser, chunker=recipe.chunker)
             self._manifest.write(self.directory)
-
-    def flagged(self, documents: Sequence[str] = ()) -> list[FlaggedPage]:
-        """Pages that failed or that the judge wants looked at, with reasons and boxes, by document and page.
-
-        Raises:
-            DocumentNotFound, InvalidRequest: no document, or several, are called that.
-        """
-        if not documents:
-            return self._ledger.flagged_pages()
-        return [p for d in documents for p in self._ledger.flagged_pages(self.document(d).digest)]
 
     def reparse(
         self,
@@ -259,10 +162,109 @@ class Archive:
         with self._ingesting, ExitStack() as stack:
             parser = parser or make_parser(options, notice=on_notice)
             stack.callback(parser.close)
-            sink = IndexSink(self._index, self.embedder)
+            sink = IndexSink(self._index, self.embedder, name_of=self._name_of, glossary=self.glossary)
             space = (self.directory.root, options.free_bytes)
             work = Reparse(self._ledger, sink, self.embedder, parser, space=space, on_page=on_page)
             return work.run([(self.document(d), pages) for d, pages in wanted.items()])
+
+    def push(
+        self,
+        server: ServerOptions,
+        collection: CollectionOptions | None = None,
+        *,
+        samples: Samples | None = None,
+        keep_old: bool = False,
+        move: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> PushReport:
+        """Copy the embedded index to a Qdrant server and compare the copy. See ``api.push``.
+
+        Args:
+            server: to; its ``collection`` is the alias.
+            collection: how the new one is kept.
+            samples: how much is compared.
+            keep_old: leave the collection that was behind the alias on the server.
+            move: where the copy is sound, it is the archive's index from then on, and the embedded one is removed.
+            on_progress: told points done and points in all.
+
+        Raises:
+            InvalidRequest: the index is on a server already, or empty.
+            ArchiveError: the server cannot be used; the same call goes on later.
+        """
+        from paperlode.api.push import pushing
+
+        with self._ingesting, pushing(self._index, self._manifest, self.directory.root, server, collection) as push:
+            report = push.run(self.embedder, samples=samples, keep_old=keep_old, on_progress=on_progress)
+            if not (move and report.swapped):
+                return report
+            self._move_to(server)
+            return replace(report, moved=True)
+
+    def _move_to(self, server: ServerOptions) -> None:
+        """Makes the collection that was just pushed the archive's index: one write of the manifest."""
+        manifest = replace(self._manifest, server=place_of(server))
+        index = open_on_server(manifest, manifest.stored_schema(self.directory.root), server.api_key)
+        self._resources.callback(index.close)
+        manifest.write(self.directory)  # from here on the one on the server counts
+        old, self._index, self._manifest = self._index, index, manifest
+        self._server_key = server.api_key
+        index.claim()
+        old.close()
+        self._ledger.reindex.forget()
+        clear_shards(self.directory)
+
+    def push_plan(self, server: ServerOptions, collection: CollectionOptions | None = None) -> Plan:
+        """What ``push`` would do; nothing is changed. Raises like ``push``."""
+        from paperlode.api.push import pushing
+
+        with self._ingesting, pushing(self._index, self._manifest, self.directory.root, server, collection) as push:
+            return push.plan()
+
+    def reindex(
+        self,
+        embedder: str | Embedder,
+        *,
+        on_progress: Callable[[ReindexProgress], None] | None = None,
+    ) -> ReindexReport:
+        """Embed everything anew with another model, without parsing; see ``api.reindex``.
+
+        The old vectors are searched until all new ones are there. A search in another thread that is under way at that
+        moment may fail, and can be asked again.
+
+        Args:
+            embedder: name of the model, or a model.
+            on_progress: called from this thread.
+
+        Raises:
+            ModelUnknown, MissingExtra, ServerError: the model cannot be had; what is done of it is kept for the next run.
+            StorageFull: no room for a second index beside the first.
+            KeyboardInterrupt: the archive is as it was; documents embedded so far are kept for the next run.
+            ArchiveError: the Qdrant server of the index cannot be used. Where that was so at the swap, the archive is closed;
+                opening it completes the swap.
+        """
+        from paperlode.api.reindex import Reindex
+
+        with self._ingesting:
+            model = load_model(embedder, self._models)
+            stores = (self.directory, self._manifest, self._ledger, self._index)
+            server = server_at(self.server, self._server_key) if self.server else None
+            work = Reindex(*stores, model, server=server, glossary=self.glossary, on_progress=on_progress)
+            try:
+                manifest, index, report = work.run()
+            except BaseException:
+                if (
+                    Manifest.read(self.directory).schema != self._manifest.schema
+                ):  # the new one counts, unlike what is open
+                    self.close()
+                raise
+            finally:
+                work.close()
+            if index is not None:
+                old, self._index, self._manifest, self._embedder = self._index, index, manifest, model
+                self._resources.callback(index.close)
+                old.close()
+                clear_strays(self.directory, manifest, self._ledger)
+        return report
 
     def delete(self, document: str) -> DocumentRecord:
         """Take a document out of the index; the file itself is not touched. Returns what it was.
@@ -278,8 +280,23 @@ class Archive:
 
     # -- questions
 
-    def search(self, question: str, *, limit: int = 5, scope: Scope | None = None) -> list[Hit]:
+    def search(
+        self,
+        question: str,
+        *,
+        limit: int = 5,
+        scope: Scope | None = None,
+        reranker: Reranker | None = None,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> list[Hit]:
         """The best pages for the question, best first.
+
+        Args:
+            question: in plain words.
+            limit: how many pages.
+            scope: where to search.
+            reranker: judges the best hits once more; None for ``self.reranker``, which is None unless it was set.
+            on_notice: told where it could not judge them, or not all; default the log.
 
         Raises:
             InvalidRequest: an empty question, or a limit or scope that makes no sense.
@@ -289,16 +306,91 @@ class Archive:
         from paperlode.retrieval.search import Search
 
         asked = without_names(question, [self.document(d).name for d in scope.documents] if scope else [])
-        return Search(self._index, self.embedder).search(asked, limit=limit, filters=self._filter(scope))
+        plain = Search(self._index, self.embedder, glossary=self.glossary)
+        search: Search | RerankedSearch = plain
+        if judge := reranker or self.reranker:
+            from paperlode.retrieval.rerank import RerankedSearch
 
-    def ask(self, question: str, *, limit: int = 5, scope: Scope | None = None) -> tuple[Answer, list[Hit]]:
-        """An answer that cites the best ``limit`` hits, and those hits. Raises like ``search``."""
-        from paperlode.retrieval.answer import QuotingAnswerer
+            search = RerankedSearch(plain, judge, options=self.reranking, on_note=on_notice)
+        return search.search(question, limit=limit, filters=self._filter(scope), said=asked)
 
-        hits = self.search(question, limit=limit, scope=scope)
+    def as_retriever(self, **options: Any) -> PaperlodeRetriever:
+        """The archive as a LlamaIndex retriever; the archive stays yours to close.
+
+        Args:
+            options: of ``PaperlodeRetriever``: ``similarity_top_k``, ``filters``, ``callback_manager``, ...
+
+        Raises:
+            MissingExtra: LlamaIndex is not installed.
+            InvalidRequest, DocumentNotFound: filters that cannot be told.
+        """
+        from paperlode.api.archive_retriever import retriever_over
+
+        return retriever_over(self, **options)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        limit: int = 5,
+        scope: Scope | None = None,
+        reranker: Reranker | None = None,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> tuple[Answer, list[Hit]]:
+        """An answer that cites the best ``limit`` hits, and those hits. Arguments and errors as for ``search``.
+
+        Raises:
+            ServerError: the language model's server gives no answer.
+        """
+        hits = self.search(question, limit=limit, scope=scope, reranker=reranker, on_notice=on_notice)
+        return self.answer(question, hits), hits
+
+    def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
+        """What ``hits`` answer: as ``self.llm`` writes it, or with quotations. Raises like ``ask``."""
+        return self._placed(self._answerer(hits).answer(question, hits))
+
+    def ask_in_pieces(self, question: str, hits: Sequence[Hit]) -> Iterator[AnswerEvent]:
+        """What ``self.llm`` answers from ``hits``, sentence by checked sentence; closing the iterator stops the model.
+
+        Raises:
+            InvalidRequest: the archive has no language model.
+            ServerError: its server gives no answer.
+        """
+        from paperlode.retrieval.llm_answer import AnswerDone, LLMAnswerer
+
+        answerer = self._answerer(hits)
+        if not isinstance(answerer, LLMAnswerer):
+            raise InvalidRequest("No language model is set.", hint="Set the archive's llm, or PAPERLODE_LLM_URL.")
+        with closing(answerer.stream(question, hits)) as events:
+            for event in events:
+                yield AnswerDone(self._placed(event.answer)) if isinstance(event, AnswerDone) else event
+
+    def as_query_engine(self, llm: LLM, **options: Any) -> CitationQueryEngine:
+        """The archive as a LlamaIndex query engine whose answers cite and are checked; the archive stays yours to close.
+
+        Args:
+            llm: any LlamaIndex model.
+            options: of ``CitationQueryEngine`` (``streaming``, ``unsupported``, ``budget``, ``callback_manager``), the
+                others of ``PaperlodeRetriever``.
+
+        Raises:
+            MissingExtra: LlamaIndex is not installed.
+            InvalidRequest, DocumentNotFound: filters that cannot be told.
+        """
+        from paperlode.api.answering import engine_over
+
+        return engine_over(self, self._index, self._pinpointed, llm, **options)
+
+    def _answerer(self, hits: Sequence[Hit]) -> QuotingAnswerer | LLMAnswerer:
+        from paperlode.api.answering import llm_answerer, quoting_answerer
+
         names = self.names(hits)
-        answer = QuotingAnswerer(self.embedder, name_of=lambda digest: names[digest]).answer(question, hits)
-        return replace(answer, citations=tuple(map(self._pinpointed, answer.citations))), hits
+        if self.llm is not None:
+            return llm_answerer(self.llm, self._index, self.embedder, names)
+        return quoting_answerer(self._index, self.embedder, names)
+
+    def _placed(self, answer: Answer) -> Answer:
+        return replace(answer, citations=tuple(map(self._pinpointed, answer.citations)))
 
     def _pinpointed(self, citation: Citation) -> Citation:
         from paperlode.api.pinpoint import pinpoint
@@ -309,163 +401,3 @@ class Archive:
         parser = self._ledger.document(citation.document).recipe.parser
         pages = self._ledger.pages(citation.document, parser, start=on[0], stop=on[-1] + 1)
         return pinpoint(citation, pages)
-
-    def _filter(self, scope: Scope | None) -> Any:
-        from paperlode.ingest.document import Kind, Layer
-        from paperlode.retrieval.index import Filter
-
-        scope = scope or Scope()
-        return Filter(
-            documents=tuple(self.document(d).digest for d in scope.documents),
-            kinds=_members(Kind, scope.kinds, "kind"),
-            pages=scope.pages,
-            layers=_members(Layer, scope.layers, "layer"),
-            flags=scope.flags,
-            without_flags=scope.without_flags,
-        )
-
-    def names(self, hits: Sequence[Hit]) -> dict[str, str]:
-        """File names of the hits' documents, by digest."""
-        return self._ledger.names({h.document for h in hits})
-
-    def hit(self, chunk: str) -> Chunk:
-        """The chunk with this id.
-
-        Raises:
-            DocumentNotFound: there is none.
-        """
-        found = self._index.get([chunk])
-        if not found:
-            raise DocumentNotFound(f"There is no hit {chunk!r} in the index.", hint="Ids are in the search's output.")
-        return found[0]
-
-    def follow(self, document: str, label: str, *, referring: bool = False) -> list[Chunk]:
-        """Where the document says what is referred to by ``label``: ``Section 4.2(b)``, ``Exhibit A``, a defined term.
-
-        Args:
-            document: as for ``document``.
-            label: as printed, or as in ``Chunk.references``. Of a mark that has no place of its own, the clause around it.
-            referring: the chunks that refer to it, in place of what they refer to.
-
-        Raises:
-            DocumentNotFound, InvalidRequest: no document, or several, are called that.
-        """
-        from paperlode.api.follow import candidates
-
-        digest = self.document(document).digest
-        for one in candidates(label):
-            if found := self._index.labelled(digest, one, referring=referring):
-                return found
-        return []
-
-    # -- what is in it
-
-    def status(self) -> Status:
-        """What the archive holds."""
-        from paperlode.ingest.ledger_findings import base_of
-
-        m = self._manifest
-        documents = self._ledger.documents()
-        indexed = [d for d in documents if d.status == "indexed"]
-        return Status(
-            folder=str(self.directory.root),
-            bytes=self.directory.size(),
-            embedder=str(m.schema["embedder"]),
-            dimensions=int(m.schema["dimensions"]),
-            parser=m.parser,
-            chunker=m.chunker,
-            counts=self._ledger.counts(),
-            failures=self._ledger.failures(),
-            outdated=sum((base_of(d.recipe.parser), d.recipe.chunker) != (m.parser, m.chunker) for d in indexed),
-            pending=sum(d.status == "pending" for d in documents),
-        )
-
-    def documents(self) -> list[DocumentRecord]:
-        """Every searchable document, by name."""
-        return [d for d in self._ledger.documents() if d.status == "indexed"]
-
-    def document(self, ref: str) -> DocumentRecord:
-        """The document named by digest, 6 or more digits of it, path, file name, or file name without extension.
-
-        Raises:
-            DocumentNotFound, InvalidRequest: none, or several, are called that.
-        """
-        return self._ledger.document(ref)
-
-    def failed_pages(self, document: str) -> list[FailedPage]:
-        """The document's pages that could not be parsed, with the reasons."""
-        record = self.document(document)
-        return self._ledger.failed_pages(record.digest, record.recipe.parser)
-
-    def export(self, document: str, form: str) -> Iterator[str]:
-        """The document as ``json``, ``markdown``, ``html``, ``docling``, ``jsonl`` (chunks) or ``figures``, in pieces of text.
-
-        Raises:
-            DocumentNotFound, InvalidRequest: no such document or format.
-        """
-        from paperlode.api.export import export
-
-        return export(self._ledger, self._index, self.document(document), form)
-
-    def page_picture(
-        self, document: str, page: int, *, boxes: Sequence[Box] = (), dpi: int = 110, password: str | None = None
-    ) -> bytes:
-        """A page (0-based) as PNG, with boxes (points) drawn on it.
-
-        Raises:
-            DocumentNotFound: no such document or page.
-            SourceError: the file is gone, or holds something else now, or needs a password.
-            PageError: the page cannot be rendered.
-        """
-        from paperlode.api.export import find_source
-        from paperlode.ingest.pages import PageRef, render_page
-
-        record = self.document(document)
-        if not 0 <= page < record.page_count:
-            raise DocumentNotFound(
-                f"{record.name!r} has no page {page + 1}; its pages are 1 to {record.page_count}.",
-                hint="People count pages from 1, the JSON from 0.",
-            )
-        path = find_source(record)
-        ref = PageRef(path, page, pdf=record.media_type == "application/pdf", password=password)
-        return self._workers().call(render_page, ref, dpi, tuple(boxes), what=str(ref))
-
-    def _workers(self) -> WorkerPool:
-        from paperlode.ingest.workers import WorkerPool
-
-        with self._lazily:
-            if self._pool is None:
-                self._pool = WorkerPool(workers=1)
-            return self._pool
-
-    def check(self) -> list[str]:
-        """What does not fit together in the folder, in words; empty when it is sound."""
-        indexed = {d.digest: d for d in self.documents()}
-        held = self._index.documents()
-        problems = [
-            f"{d.name} is recorded, but not in the index" for d in indexed.values() if d.chunks and d.digest not in held
-        ]
-        problems += [f"the index holds {digest[:12]}, which is not recorded" for digest in sorted(held - set(indexed))]
-        count, recorded = self._index.count(), sum(d.chunks for d in indexed.values())
-        if count != recorded:
-            problems.append(f"the index holds {count} chunks, {recorded} are recorded")
-        return problems
-
-
-def _load(embedder: str | Embedder) -> Embedder:
-    if not isinstance(embedder, str):
-        return embedder
-    from paperlode.retrieval.embedding import load_embedder
-
-    return load_embedder(embedder)
-
-
-_M = TypeVar("_M", bound=StrEnum)
-
-
-def _members(kind: type[_M], names: Sequence[str], what: str) -> tuple[_M, ...]:
-    try:
-        return tuple(kind(n) for n in names)
-    except ValueError:
-        known = ", ".join(kind)
-        raise InvalidRequest(f"There is no {what} among {', '.join(names)!r}.", hint=f"Known: {known}.") from None

@@ -15,25 +15,34 @@ import typer
 from paperlode.api.command import (
     faces,
     open_archive,
+    open_to_search,
     printable,
     scope_of,
     settings_of,
+    use_llm,
     write,
     write_text,
 )
 from paperlode.api.doctor_command import doctor
+from paperlode.api.eval_command import evaluate
+from paperlode.api.glossary_command import glossary
 from paperlode.api.ingest_command import ingest
 from paperlode.api.options import (
     IndexOption,
     InDocument,
     JsonOption,
     LimitOption,
+    LLMModelOption,
+    LLMOption,
     OfKind,
     OnPages,
     PasswordOption,
+    RerankOption,
     WithFlag,
     WithoutFlag,
 )
+from paperlode.api.push_command import push
+from paperlode.api.reindex_command import reindex
 from paperlode.api.review_command import reparse, review
 from paperlode.api.vllm_command import vllm_app
 from paperlode.ingest.errors import InvalidRequest
@@ -49,6 +58,7 @@ app = typer.Typer(
     help="Documents in, cited answers out: every answer points at the page and the box it came from.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # as markup, [default: ...] in a help text would be taken for a tag, and vanish
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Pages are counted from 1 here, and from 0 in the JSON. PAPERLODE_INDEX names the index folder.",
 )
@@ -90,6 +100,10 @@ def common(
 app.command()(ingest)
 app.command()(review)
 app.command()(reparse)
+app.command()(reindex)
+app.command()(glossary)
+app.command()(push)
+app.command(name="eval")(evaluate)
 
 
 @app.command()
@@ -102,14 +116,15 @@ def search(
     pages: OnPages = None,
     flag: WithFlag = None,
     no_flag: WithoutFlag = None,
+    rerank: RerankOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the best pages for a question, each with its box."""
-    with faces(as_json=as_json), open_archive(index) as archive:
+    with faces(as_json=as_json), open_to_search(index, rerank) as archive:
         from paperlode.api import terminal, views
 
         scope = scope_of(document, kind, pages, flags=flag, without_flags=no_flag)
-        hits = archive.search(question, limit=limit, scope=scope)
+        hits = archive.search(question, limit=limit, scope=scope, on_notice=terminal.message)
         names = archive.names(hits)
         if as_json:
             terminal.print_json({"question": question, "hits": views.hit_objects(hits, names)})
@@ -128,16 +143,25 @@ def ask(
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Write the first citation's page as PNG, its boxes drawn.")
     ] = None,
+    rerank: RerankOption = None,
+    llm: LLMOption = None,
+    model: LLMModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer a question with quotations, each with its page and box."""
-    with faces(as_json=as_json), open_archive(index) as archive:
+    """Answer a question, each statement with its page and box: with quotations, or by a language model and checked."""
+    with faces(as_json=as_json), open_to_search(index, rerank) as archive:
         from paperlode.api import terminal, views
 
-        answer, hits = archive.ask(question, limit=limit, scope=scope_of(document, kind, pages))
+        scope = scope_of(document, kind, pages)
+        use_llm(archive, llm, model)
+        if archive.llm is not None and not as_json:
+            hits = archive.search(question, limit=limit, scope=scope, on_notice=terminal.message)
+            answer = views.show_pieces(archive.ask_in_pieces(question, hits))
+        else:
+            answer, hits = archive.ask(question, limit=limit, scope=scope, on_notice=terminal.message)
         if as_json:
             terminal.print_json(views.answer_object(question, answer, hits, archive.names(hits)))
-        else:
+        elif archive.llm is None:
             views.show_answer(answer)
         if picture and answer.citations:
             first = answer.citations[0]
@@ -304,6 +328,7 @@ def serve(
     name: Annotated[
         list[str] | None, typer.Option("--name", help="Host name to answer to, beside localhost; repeatable.")
     ] = None,
+    rerank: RerankOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Errors as JSON on standard output.")] = False,
 ) -> None:
     """Answer over HTTP, under /v1; /openapi.json describes it. Nobody is asked for a key: keep it on this machine."""
@@ -321,6 +346,7 @@ def serve(
                 ("Warning: ", "bold yellow"),
                 f"everyone who can reach {settings.host}:{settings.port} can read this archive: there are no keys yet.",
             )
-        with open_archive(settings.index) as archive:
+        with open_to_search(settings.index, rerank) as archive:
+            use_llm(archive)
             _ = archive.embedder  # a model that cannot be loaded is an error now, not at the first question
             uvicorn.run(create_app(archive, hosts=hosts), host=settings.host, port=settings.port, log_level="info")

@@ -18,11 +18,13 @@ __all__ = [
     "faces",
     "log_to_stderr",
     "open_archive",
+    "open_to_search",
     "page_range",
     "printable",
     "scope_of",
     "settings_of",
     "terminate_like_interrupt",
+    "use_llm",
     "write",
     "write_text",
 ]
@@ -53,7 +55,42 @@ def open_archive(index: Path | None) -> "Archive":
     """The archive in that folder, or in the one of the settings."""
     from paperlode.api.archive import Archive
 
-    return Archive.open(settings_of(index=index).index)
+    settings = settings_of(index=index)
+    return Archive.open(settings.index, models=settings.embedding_models, server_key=settings.qdrant_key)
+
+
+def open_to_search(index: Path | None, rerank: str | None = None) -> "Archive":
+    """The archive with the reranker that is given, or that of the settings."""
+    settings = settings_of(index=index, rerank=rerank)
+    archive = open_archive(settings.index)
+    if settings.rerank:
+        from paperlode.retrieval.rerank import RerankOptions, load_reranker
+
+        try:
+            archive.reranker = load_reranker(settings.rerank, options=settings.rerank_models)
+            archive.reranking = RerankOptions(candidates=settings.rerank_candidates, seconds=settings.rerank_seconds)
+        except BaseException:
+            archive.close()
+            raise
+    return archive
+
+
+def use_llm(archive: "Archive", url: str | None = None, model: str | None = None) -> None:
+    """Gives the archive the language model that is named, or that of the settings; none where there is none.
+
+    Raises:
+        InvalidRequest: an address without a model's name, or a name without an address.
+        MissingExtra: the client is not installed.
+    """
+    settings = settings_of(llm_url=url, llm_model=model)
+    if not settings.llm_url and not model:
+        return
+    if not settings.llm_url or not settings.llm_model:
+        missing = "--model (or PAPERLODE_LLM_MODEL)" if settings.llm_url else "--llm (or PAPERLODE_LLM_URL)"
+        raise InvalidRequest("A language model needs an address and a name.", hint=f"Give {missing} too.")
+    from paperlode.retrieval.llm_connection import connect_llm
+
+    archive.llm = connect_llm(settings.llm_url, settings.llm_model, key=settings.llm_key, context=settings.llm_context)
 
 
 def scope_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ __all__ = ["Directory", "Lock", "Manifest"]
 FORMAT = "paperlode archive"
 VERSION = 1
 """Of the folder's layout; raised when an older folder can no longer be used as it is."""
+FIRST_SHARD = "edge"
+_SHARD = re.compile(rf"{FIRST_SHARD}(-\d{{1,9}})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,24 @@ class Directory:
         """What was ingested (SQLite)."""
         return self.root / "ledger.sqlite"
 
+    def shard(self, name: str) -> Path:
+        """Vectors and chunks (Qdrant Edge); which one counts stands in the manifest."""
+        return self.root / name
+
+    def shards(self) -> list[Path]:
+        """All that are there: the one that counts, one being made, and what a killed run has left."""
+        found = self.root.iterdir() if self.root.is_dir() else ()
+        return sorted(p for p in found if _SHARD.fullmatch(p.name))
+
+    def next_shard(self) -> str:
+        """A name that none of them has."""
+        taken = [int(p.name.partition("-")[2] or 1) for p in self.shards()]
+        return f"{FIRST_SHARD}-{max(taken, default=1) + 1}"
+
     @property
-    def index(self) -> Path:
-        """Vectors and chunks (Qdrant Edge)."""
-        return self.root / "edge"
+    def glossary(self) -> Path:
+        """A glossary of the archive's own, in place of the one that comes with paperlode; usually there is none."""
+        return self.root / "glossary.toml"
 
     @property
     def lock(self) -> Path:
@@ -56,7 +73,7 @@ class Directory:
 
     def is_foreign(self) -> bool:
         """Whether it exists and holds other things than an index."""
-        ours = {p.name for p in (self.manifest, self.ledger, self.index, self.lock)}
+        ours = {p.name for p in (self.manifest, self.ledger, self.lock, self.glossary, *self.shards())}
         return self.root.is_dir() and any(
             p.name not in ours and not p.name.startswith(f"{self.ledger.name}-") for p in self.root.iterdir()
         )
@@ -75,6 +92,8 @@ class Manifest:
         ready: False until everything in the folder has been made.
         parser, chunker: of the last run; documents made with others stay searchable, and are made anew when ingested.
         paperlode: version of the package that wrote it last.
+        shard: folder of the index, beside this file; another one takes its place when the archive is embedded anew.
+        server: where the index is on a Qdrant server (``url``, ``collection``, ``grpc``), in place of ``shard``; no key.
     """
 
     schema: dict[str, Any]
@@ -82,6 +101,8 @@ class Manifest:
     parser: str = ""
     chunker: str = ""
     paperlode: str = ""
+    shard: str = FIRST_SHARD
+    server: dict[str, Any] | None = None
     format: str = FORMAT
     version: int = VERSION
 
@@ -115,9 +136,12 @@ class Manifest:
                 hint="Use the paperlode that wrote it, or ingest into another folder.",
             )
         try:
-            return cls(**data)
+            manifest = cls(**data)
         except TypeError:
             raise ArchiveCorrupt(f"{str(path)!r} lacks or has unknown fields.", hint=_START_ANEW) from None
+        if not _SHARD.fullmatch(str(manifest.shard)):  # a folder elsewhere is never opened, nor removed
+            raise ArchiveCorrupt(f"{str(path)!r} names no folder of an index.", hint=_START_ANEW)
+        return manifest
 
     def write(self, directory: Directory) -> None:
         """Replace the folder's manifest in one step.
@@ -137,16 +161,19 @@ class Manifest:
             raise _unwritable(directory.root, exc) from exc
 
     def check_embedder(self, name: str, root: Path) -> None:
-        """Pass if the index was written with that model.
+        """Pass if the index was written with that model, wherever it is served.
 
         Raises:
             SchemaMismatch: naming both.
         """
-        mine = self.schema.get("embedder")
-        if name != mine:
+        from paperlode.retrieval.embedding import same_model
+
+        mine = str(self.schema.get("embedder"))
+        if not same_model(name, mine):
             raise SchemaMismatch(
                 f"The index {str(root)!r} was made with the embedding model {mine!r}, not {name!r}.",
-                hint=f"Leave out --model to use {mine!r}, or give another folder with --index for {name!r}.",
+                hint=f"Leave out --embedding to use {mine!r}, or change the index's model with: "
+                f"paperlode reindex --embedding {name} --index {root}",
             )
 
     def stored_schema(self, root: Path) -> Schema:

@@ -92,13 +92,15 @@ def _versions() -> str:
 def _model(index: Path, model: str | None) -> str:
     from paperlode.api.archive import DEFAULT_EMBEDDER
     from paperlode.api.directory import Directory, Manifest
-    from paperlode.retrieval.embedding import load_embedder
+    from paperlode.api.settings import read_settings
+    from paperlode.retrieval.embedding import load_embedder, named_address
 
     try:
         stored = str(Manifest.read(Directory(index)).schema.get("embedder"))
     except PaperlodeError:
         stored = DEFAULT_EMBEDDER
-    embedder = load_embedder(model or stored)
+    models = read_settings().embedding_models
+    embedder = load_embedder(model or stored, options=named_address(model, models) if model else models)
     shape = embedder.embed(["paperlode"]).shape
     return f"{embedder.name}: {shape[1]} dimensions, reads {embedder.max_tokens} tokens"
 
@@ -150,12 +152,19 @@ def _space(index: Path, min_free: int) -> str:
 
 def _index(index: Path) -> str:
     from paperlode.api.archive import Archive
+    from paperlode.api.settings import read_settings
 
     try:
-        with Archive.open(index) as archive:
-            problems, counts = archive.check(), archive.status().counts
+        with Archive.open(index, server_key=read_settings().qdrant_key) as archive:
+            problems, counts, server = archive.check(), archive.status().counts, archive.server
+            shard = archive.directory.shard(archive.shard)
     except ArchiveNotFound:
         return f"none in {index} yet"
     if problems:
-        raise PaperlodeError("; ".join(problems), hint=f"Delete {index / 'edge'} and ingest again; pages are kept.")
-    return f"{index}: sound, {counts.documents} documents, {counts.chunks} chunks"
+        anew = f"Delete {shard} and ingest again; pages are kept."
+        hint = (
+            "Restore the collection from a snapshot, or ingest into another folder and collection." if server else anew
+        )
+        raise PaperlodeError("; ".join(problems), hint=hint)
+    where = f", in the collection {server['collection']!r} on {server['url']}" if server else ""
+    return f"{index}: sound, {counts.documents} documents, {counts.chunks} chunks{where}"

@@ -15,7 +15,9 @@ _MARKS = {"": ("ok   ", "bold green"), "warning": ("warn ", "bold yellow"), "ski
 
 def doctor(
     index: IndexOption = None,
-    model: Annotated[str | None, typer.Option(help="Model to check.")] = None,
+    embedding: Annotated[
+        str | None, typer.Option("--embedding", "--model", help="Embedding model to check. [default: the index's]")
+    ] = None,
     server: ServerOption = None,
     vl_version: VersionOption = None,
     layout: LayoutOption = None,
@@ -36,7 +38,7 @@ def doctor(
 
         settings = settings_of(
             index=index,
-            model=model,
+            embedding=embedding,
             server=",".join(server) if server else None,
             vl_version=vl_version,
             layout=layout,
@@ -44,7 +46,7 @@ def doctor(
         )
         recognition = Recognition.of(settings)
         out, checks = terminal.console(), []
-        found = examine(settings.index, model=settings.model, min_free=settings.min_free, recognition=recognition)
+        found = examine(settings.index, model=settings.embedder, min_free=settings.min_free, recognition=recognition)
         for check in found:
             checks.append(check)
             if not as_json:

@@ -13,6 +13,7 @@ FINDING: dict[str, JsonValue] = {
     "reason": "Total assets, 2023: 1,420 is stated, its rows come to 1,402.",
     "regions": [REGION],
 }
+COPY: dict[str, JsonValue] = {"id": "9d2e1b47-0c35-5f6a-8b90-64c1d7e2f3a8", "document": "c4" * 32, "page": 11}
 HIT: dict[str, JsonValue] = {
     "rank": 1,
     "score": 1.73,
@@ -27,6 +28,8 @@ HIT: dict[str, JsonValue] = {
     "heading_path": ["7 Liability", "7.2 Cap"],
     "text": "The total liability of the Supplier shall not exceed EUR 2,000,000.",
     "passage": "7.2 Cap\nThe total liability of the Supplier shall not exceed EUR 2,000,000.",
+    "because": ["document of Meridian Pumps Ltd"],
+    "copies": [COPY],
     "confidence": 0.97,
     "flags": [],
     "findings": [],

@@ -7,11 +7,15 @@ import typer
 
 from paperlode.api.command import faces, log_to_stderr, settings_of, terminate_like_interrupt
 from paperlode.api.options import (
+    CollectionOption,
     DeviceOption,
+    EmbeddingOption,
     IndexOption,
     JsonOption,
     LayoutOption,
     PasswordOption,
+    PresetOption,
+    QdrantOption,
     ServerOption,
     TextLayerOption,
     VersionOption,
@@ -29,7 +33,7 @@ def ingest(
     ],
     index: IndexOption = None,
     password: PasswordOption = None,
-    model: Annotated[str | None, typer.Option(help="Embedding model of a new index: minilm, or st:NAME.")] = None,
+    embedding: EmbeddingOption = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes that parse. [default: one a core]", show_default=False)
     ] = None,
@@ -51,6 +55,9 @@ def ingest(
     text_layer: TextLayerOption = None,
     layout: LayoutOption = None,
     device: DeviceOption = None,
+    qdrant: QdrantOption = None,
+    collection: CollectionOption = None,
+    preset: PresetOption = "memory",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Parse pages again that failed before.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, with tracebacks.")] = False,
     as_json: JsonOption = False,
@@ -59,7 +66,7 @@ def ingest(
     with faces(as_json=as_json):
         settings = settings_of(
             index=index,
-            model=model,
+            embedding=embedding,
             workers=workers,
             page_timeout=page_timeout,
             memory_limit=memory_limit,
@@ -70,6 +77,8 @@ def ingest(
             text_layer=text_layer,
             layout=layout,
             device=device,
+            qdrant=qdrant,
+            collection=collection,
         )
         log_to_stderr(verbose=verbose)
         terminate_like_interrupt()
@@ -77,16 +86,25 @@ def ingest(
             from paperlode.ingest.vllm.connections import raise_open_files
 
             raise_open_files()
-        code = _ingest(paths, settings, password=password, retry_failed=retry_failed, as_json=as_json)
+        code = _ingest(paths, settings, password=password, preset=preset, retry_failed=retry_failed, as_json=as_json)
     raise typer.Exit(code)
 
 
-def _ingest(paths: list[str], settings: "Settings", *, password: str | None, retry_failed: bool, as_json: bool) -> int:
+def _ingest(
+    paths: list[str],
+    settings: "Settings",
+    *,
+    password: str | None,
+    preset: str,
+    retry_failed: bool,
+    as_json: bool,
+) -> int:
     from paperlode.api import terminal, views
     from paperlode.api.archive import Archive, IngestOptions
     from paperlode.api.parsers import Recognition
     from paperlode.api.progress import progress_bar
     from paperlode.ingest.workers import WorkerLimits
+    from paperlode.retrieval.server_options import preset as kept_as
 
     options = IngestOptions(
         parser=settings.parser,
@@ -97,7 +115,14 @@ def _ingest(paths: list[str], settings: "Settings", *, password: str | None, ret
         retry_failed=retry_failed,
         free_bytes=settings.min_free * 1_000_000,
     )
-    with Archive.open_or_create(settings.index, embedder=settings.model) as archive:
+    with Archive.open_or_create(
+        settings.index,
+        embedder=settings.embedder,
+        models=settings.embedding_models,
+        server=settings.qdrant_server,
+        server_key=settings.qdrant_key,
+        collection=kept_as(preset),
+    ) as archive:
         try:
             with progress_bar() as show:
                 report = archive.ingest(paths, options=options, on_progress=show, on_notice=terminal.message)

@@ -1,21 +1,18 @@
-"""What the query API takes and gives, as JSON; and what it needs of an archive.
+"""What the query API takes and gives, as JSON.
 
 Everywhere: pages are 0-based; boxes are ``[x0, y0, x1, y1]`` in PDF points (1/72 inch), origin at the top left of the
 page as displayed. Text is the document's own, never to be read as HTML.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from paperlode.api.archive import Scope, Status
-from paperlode.api.examples import ASKED, CITATION, DOCUMENT, FAILED, FINDING, HIT, PASSAGE, READ_BY, REGION
-from paperlode.ingest.document import Box, Chunk, Finding, Kind, Layer, PageBox
-from paperlode.ingest.ledger_tables import DocumentRecord, FailedPage
-from paperlode.retrieval.answer import Answer
+from paperlode.api.examples import ASKED, CITATION, COPY, DOCUMENT, FAILED, FINDING, HIT, PASSAGE, READ_BY, REGION
+from paperlode.ingest.document import Chunk, Finding, Kind, Layer, PageBox
+from paperlode.ingest.ledger_tables import DocumentRecord
 from paperlode.retrieval.answer import Citation as AnswerCitation
 from paperlode.retrieval.search import Hit
 
@@ -23,10 +20,8 @@ __all__ = [
     "MAX_LIMIT",
     "MAX_PAGE",
     "MAX_QUESTION",
-    "ArchiveLike",
     "AskRequest",
     "CitationOut",
-    "CitedAnswer",
     "DocumentDetail",
     "DocumentList",
     "DocumentOut",
@@ -40,6 +35,7 @@ __all__ = [
     "Region",
     "SearchRequest",
     "SearchResults",
+    "example",
 ]
 
 MAX_QUESTION = 2000
@@ -55,58 +51,15 @@ _READ_BY = "what read its pages: parser and, after a slash, the way it took"
 _PAGES_READ_BY = "pages by what read them (parser and, after a slash, the way it took), without those that failed"
 
 
-def _example(value: dict[str, JsonValue], *, extra: Literal["ignore", "forbid"] = "ignore") -> ConfigDict:
+def example(value: dict[str, JsonValue], *, extra: Literal["ignore", "forbid"] = "ignore") -> ConfigDict:
+    """The configuration of a model that is shown by this example."""
     return ConfigDict(json_schema_extra={"examples": [value]}, extra=extra)
-
-
-class ArchiveLike(Protocol):
-    """What the API asks of an archive. Calls come from changing threads, but never two at a time."""
-
-    def search(self, question: str, *, limit: int = ..., scope: Scope | None = ...) -> list[Hit]:
-        """The best pages for a question, best first."""
-        ...
-
-    def ask(self, question: str, *, limit: int = ..., scope: Scope | None = ...) -> tuple[Answer, list[Hit]]:
-        """An answer that cites the best ``limit`` pages, and those."""
-        ...
-
-    def names(self, hits: Sequence[Hit]) -> dict[str, str]:
-        """File names of the hits' documents, by digest."""
-        ...
-
-    def hit(self, chunk: str) -> Chunk:
-        """The chunk with this id. Raises DocumentNotFound."""
-        ...
-
-    def follow(self, document: str, label: str, *, referring: bool = ...) -> list[Chunk]:
-        """The chunks that a label leads to, or that refer to it. Raises DocumentNotFound."""
-        ...
-
-    def status(self) -> Status:
-        """What the archive holds."""
-        ...
-
-    def documents(self) -> list[DocumentRecord]:
-        """Every searchable document, by name."""
-        ...
-
-    def document(self, ref: str) -> DocumentRecord:
-        """One document, by digest, the beginning of it, or file name. Raises DocumentNotFound, InvalidRequest."""
-        ...
-
-    def failed_pages(self, document: str) -> list[FailedPage]:
-        """Its pages that could not be parsed."""
-        ...
-
-    def page_picture(self, document: str, page: int, *, boxes: Sequence[Box] = ...) -> bytes:
-        """The page, 0-based, as PNG with boxes drawn. Raises DocumentNotFound, SourceError, PageError."""
-        ...
 
 
 class Region(BaseModel):
     """A box on a page."""
 
-    model_config = _example(REGION)
+    model_config = example(REGION)
 
     page: Annotated[int, Field(ge=0, description="0-based")]
     box: Annotated[
@@ -123,7 +76,7 @@ class Region(BaseModel):
 class FindingOut(BaseModel):
     """Why something wants a look."""
 
-    model_config = _example(FINDING)
+    model_config = example(FINDING)
 
     code: str
     reason: Annotated[str, Field(description="for a person")]
@@ -158,19 +111,29 @@ class _Question(BaseModel):
 class SearchRequest(_Question):
     """A search."""
 
-    model_config = _example({**ASKED, "kinds": ["text", "table"], "page_from": 0, "page_to": 20}, extra="forbid")
+    model_config = example({**ASKED, "kinds": ["text", "table"], "page_from": 0, "page_to": 20}, extra="forbid")
 
 
 class AskRequest(_Question):
     """A question to be answered from the ``limit`` best pages."""
 
-    model_config = _example(ASKED, extra="forbid")
+    model_config = example(ASKED, extra="forbid")
+
+
+class CopyOut(BaseModel):
+    """Where the text of a hit stands a second time."""
+
+    model_config = example(COPY)
+
+    id: Annotated[str, Field(description="of the chunk")]
+    document: Annotated[str, Field(description="digest (sha256) of the document")]
+    page: Annotated[int, Field(description="its first page, 0-based")]
 
 
 class HitOut(BaseModel):
     """One page that answers, with the chunk that is the evidence."""
 
-    model_config = _example(HIT)
+    model_config = example(HIT)
 
     rank: Annotated[int, Field(description="1 for the best")]
     score: Annotated[float, Field(description="higher is better; comparable within one search only")]
@@ -185,6 +148,8 @@ class HitOut(BaseModel):
     heading_path: Annotated[list[str], Field(description="headings above it, outermost first")]
     text: Annotated[str, Field(description="the evidence as printed, with a table's caption and header rows")]
     passage: Annotated[str, Field(description="the evidence with its neighbours on the page")]
+    because: Annotated[list[str], Field(description="what of the question it answers to, beside words and meaning")]
+    copies: Annotated[list[CopyOut], Field(description="where the same text stands in other documents")]
     confidence: Annotated[float | None, Field(description="0 to 1 of the recognition; null for a digital text layer")]
     flags: list[str]
     findings: Annotated[list[FindingOut], Field(description="what the judge of quality says of the evidence")]
@@ -211,6 +176,8 @@ class HitOut(BaseModel):
             heading_path=list(chunk.heading_path),
             text=chunk.shown_text,
             passage=hit.passage,
+            because=list(hit.because),
+            copies=[CopyOut(id=c.chunk, document=c.document, page=c.page) for c in hit.copies],
             confidence=chunk.confidence,
             flags=list(chunk.flags),
             findings=[FindingOut.of(f) for f in chunk.findings],
@@ -224,7 +191,7 @@ class HitOut(BaseModel):
 class PassageOut(BaseModel):
     """A piece of a document, as a reference leads to it."""
 
-    model_config = _example(PASSAGE)
+    model_config = example(PASSAGE)
 
     id: Annotated[str, Field(description="of the chunk: the same input always gives the same id")]
     pages: Annotated[list[int], Field(description="0-based")]
@@ -253,7 +220,7 @@ class PassageOut(BaseModel):
 class Passages(BaseModel):
     """What a reference leads to; nothing is an answer too."""
 
-    model_config = _example({"label": "Section 7.2", "passages": [PASSAGE]})
+    model_config = example({"label": "Section 7.2", "passages": [PASSAGE]})
 
     label: str
     passages: list[PassageOut]
@@ -262,7 +229,7 @@ class Passages(BaseModel):
 class SearchResults(BaseModel):
     """The hits of a search, best first; no hits is an answer too."""
 
-    model_config = _example({"question": "What is the cap on liability?", "hits": [HIT]})
+    model_config = example({"question": "What is the cap on liability?", "hits": [HIT]})
 
     question: str
     hits: list[HitOut]
@@ -271,7 +238,7 @@ class SearchResults(BaseModel):
 class CitationOut(BaseModel):
     """Where quote ``n`` of an answer was taken from."""
 
-    model_config = _example(CITATION)
+    model_config = example(CITATION)
 
     n: Annotated[int, Field(description="the number that stands in brackets in the answer, from 1")]
     document: Annotated[str, Field(description="digest (sha256) of the document")]
@@ -297,28 +264,10 @@ class CitationOut(BaseModel):
         )
 
 
-class CitedAnswer(BaseModel):
-    """An answer with ``[n]`` after what citation ``n`` shows; without citations nothing was found."""
-
-    model_config = _example(
-        {
-            "question": "What is the cap on liability?",
-            "text": "The total liability of the Supplier shall not exceed EUR 2,000,000. [1]",
-            "citations": [CITATION],
-            "hits": [HIT],
-        }
-    )
-
-    question: str
-    text: str
-    citations: list[CitationOut]
-    hits: Annotated[list[HitOut], Field(description="what the answer was made from, best first")]
-
-
 class DocumentOut(BaseModel):
     """A document of the archive."""
 
-    model_config = _example(DOCUMENT)
+    model_config = example(DOCUMENT)
 
     id: Annotated[str, Field(description="digest (sha256) of its bytes")]
     name: Annotated[str, Field(description="file name")]
@@ -351,7 +300,7 @@ class DocumentOut(BaseModel):
 class DocumentList(BaseModel):
     """Every searchable document of the archive, by name."""
 
-    model_config = _example({"documents": [DOCUMENT]})
+    model_config = example({"documents": [DOCUMENT]})
 
     documents: list[DocumentOut]
 
@@ -359,7 +308,7 @@ class DocumentList(BaseModel):
 class FailedPageOut(BaseModel):
     """A page that could not be parsed, and why."""
 
-    model_config = _example(FAILED)
+    model_config = example(FAILED)
 
     page: Annotated[int, Field(description="0-based")]
     code: Annotated[str, Field(description="stable and machine-readable")]
@@ -369,7 +318,7 @@ class FailedPageOut(BaseModel):
 class DocumentDetail(DocumentOut):
     """A document of the archive and its pages that could not be parsed."""
 
-    model_config = _example({**DOCUMENT, "failed_pages": 1, "failures": [FAILED]})
+    model_config = example({**DOCUMENT, "failed_pages": 1, "failures": [FAILED]})
 
     failures: list[FailedPageOut]
 
@@ -377,7 +326,7 @@ class DocumentDetail(DocumentOut):
 class Health(BaseModel):
     """The service answers and its archive can be read."""
 
-    model_config = _example(
+    model_config = example(
         {
             "status": "ok",
             "version": "0.1.0",
@@ -403,7 +352,7 @@ class Health(BaseModel):
 class Problem(BaseModel):
     """What went wrong, as RFC 9457 has it (``application/problem+json``), with a hint and paperlode's own code."""
 
-    model_config = _example(
+    model_config = example(
         {
             "type": "urn:paperlode:problem:document_not_found",
             "title": "Document not found",

@@ -6,15 +6,22 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "CollectionOption",
     "DeviceOption",
+    "EmbeddingOption",
     "InDocument",
     "IndexOption",
     "JsonOption",
+    "LLMModelOption",
+    "LLMOption",
     "LayoutOption",
     "LimitOption",
     "OfKind",
     "OnPages",
     "PasswordOption",
+    "PresetOption",
+    "QdrantOption",
+    "RerankOption",
     "ServerOption",
     "TextLayerOption",
     "VersionOption",
@@ -22,6 +29,30 @@ __all__ = [
     "WithoutFlag",
 ]
 
+QdrantOption = Annotated[
+    str | None,
+    typer.Option(
+        "--qdrant",
+        help="Keep a new index on this Qdrant server; needs paperlode[qdrant]. Its key: PAPERLODE_QDRANT_KEY. "
+        "[env: PAPERLODE_QDRANT]",
+        show_default=False,
+    ),
+]
+CollectionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--collection",
+        help="Name of the collection there. [env: PAPERLODE_COLLECTION; default: paperlode]",
+        show_default=False,
+    ),
+]
+PresetOption = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        help="How a new collection is kept: memory, balanced (int8 in memory, the rest on disk) or disk.",
+    ),
+]
 IndexOption = Annotated[
     Path | None,
     typer.Option(
@@ -29,6 +60,19 @@ IndexOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output; its pages count from 0.")]
+LLMOption = Annotated[
+    str | None,
+    typer.Option(
+        "--llm",
+        help="Address of a language model that writes the answer, which is checked: http://HOST:PORT. Needs paperlode[llm]. "
+        "Its key: PAPERLODE_LLM_KEY. [env: PAPERLODE_LLM_URL]",
+        show_default=False,
+    ),
+]
+LLMModelOption = Annotated[
+    str | None,
+    typer.Option("--model", help="Its name at that address. [env: PAPERLODE_LLM_MODEL]", show_default=False),
+]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many pages to find.")]
 InDocument = Annotated[
     list[str] | None,
@@ -39,6 +83,24 @@ OfKind = Annotated[
     typer.Option("--kind", "-k", help="Only blocks of this kind: text, table, formula, ...; repeatable."),
 ]
 OnPages = Annotated[str | None, typer.Option("--pages", help="Only these pages, counted from 1: 7, 3-9, 5- or -4.")]
+EmbeddingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--embedding",
+        "--model",
+        help="Embedding model: minilm, multilingual, bge-m3, qwen3-0.6b, ..., st:NAME, or openai:MODEL@URL. "
+        "[env: PAPERLODE_EMBEDDING; default: minilm]",
+        show_default=False,
+    ),
+]
+RerankOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rerank",
+        help="Let this model judge the best hits once more: st:NAME, or vllm:MODEL@URL. [env: PAPERLODE_RERANK]",
+        show_default=False,
+    ),
+]
 PasswordOption = Annotated[
     str | None,
     typer.Option("--password", envvar="PAPERLODE_PASSWORD", help="For encrypted documents.", show_envvar=True),

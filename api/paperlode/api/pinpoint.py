@@ -22,14 +22,22 @@ def pinpoint(citation: Citation, pages: Iterable[ParsedPage]) -> Citation:
         pages: the document's parsed pages on which those boxes stand.
     """
     text, places = _without_spaces(_blocks_under(pages, citation.boxes))
-    quote = "".join(citation.quote.split())
-    at = text.find(quote) if quote else -1
-    if at < 0:
-        return citation
     boxes: list[PageBox] = []
-    for block, start, end in _runs(places[at : at + len(quote)]):
-        boxes += block.regions_of(start, end)
-    return replace(citation, page=boxes[0].page, boxes=tuple(boxes)) if boxes else citation
+    for quote in _quotes(citation.quote, text):
+        at = text.find(quote)
+        if at < 0:
+            return citation
+        for block, start, end in _runs(places[at : at + len(quote)]):
+            boxes += block.regions_of(start, end)
+    return replace(citation, page=boxes[0].page, boxes=tuple(dict.fromkeys(boxes))) if boxes else citation
+
+
+def _quotes(quote: str, text: str) -> list[str]:
+    """The quote without white space; line by line where it does not stand there in one."""
+    whole = "".join(quote.split())
+    if whole in text:
+        return [whole] if whole else []
+    return [q for line in quote.splitlines() if (q := "".join(line.split()))]
 
 
 def _blocks_under(pages: Iterable[ParsedPage], boxes: Sequence[PageBox]) -> list[Block]:

@@ -103,7 +103,7 @@ def reparse(
         options = IngestOptions(
             parser=settings.parser, recognition=Recognition.of(settings), password=password, workers=settings.workers
         )
-        with Archive.open(settings.index) as archive:
+        with Archive.open(settings.index, models=settings.embedding_models, server_key=settings.qdrant_key) as archive:
             report = archive.reparse(
                 documents or (),
                 codes=code or (),

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from paperlode.ingest.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from paperlode.retrieval.embedding import ModelOptions
+    from paperlode.retrieval.server_options import ServerOptions
 
 __all__ = ["Settings", "read_settings"]
 
@@ -17,7 +22,16 @@ class Settings(BaseSettings):
 
     Attributes:
         index: the index folder.
-        model: embedding model of a new index.
+        embedding: embedding model of a new index. model: the same, by its older name.
+        embedding_url: where the index's model is served now, in place of the address in its name.
+        embedding_key: bearer key of that server.
+        embedding_tokenizer: folder, ``tokenizer.json`` or hub name of the served model's tokenizer.
+        embedding_max_tokens: the longest text that the served model reads, where its server does not say.
+        embedding_requests: most requests to that server at a time.
+        models: folder with models that were put there by hand.
+        rerank: name of the reranker; empty for none.
+        rerank_key: bearer key of its server. rerank_tokenizer: as for ``embedding``.
+        rerank_seconds: after which hits that are not judged yet keep their order. rerank_candidates: hits judged.
         workers: processes that parse; None for one a core.
         page_timeout: seconds one page may take.
         memory_limit: MB of memory one worker may take.
@@ -30,12 +44,28 @@ class Settings(BaseSettings):
         text_layer: of digital PDF pages read by PaddleOCR-VL: ``ignore`` or ``keep``.
         layout: folder or hub name of PP-DocLayout; None for the published V3.
         device: where the layout model runs, as torch names it.
+        qdrant: address of the Qdrant server of a new index, and of ``push``; empty for an embedded index.
+        qdrant_key: its API key. qdrant_grpc: speak gRPC with it. collection: the alias there.
+        llm_url: address of a language model that writes the answers; empty: they are quotations.
+        llm_model: its name there. llm_key: bearer key. llm_context: tokens that it reads, answer included.
     """
 
     model_config = SettingsConfigDict(env_prefix="PAPERLODE_", extra="ignore")
 
     index: Path = Path("paperlode-index")
+    embedding: str | None = None
     model: str | None = None
+    embedding_url: str | None = None
+    embedding_key: str | None = Field(default=None, repr=False)
+    embedding_tokenizer: str | None = None
+    embedding_max_tokens: int | None = Field(default=None, ge=16)
+    embedding_requests: int = Field(default=4, ge=1, le=256)
+    models: Path | None = None
+    rerank: str = ""
+    rerank_key: str | None = Field(default=None, repr=False)
+    rerank_tokenizer: str | None = None
+    rerank_seconds: float = Field(default=10.0, gt=0)
+    rerank_candidates: int = Field(default=30, ge=1, le=1000)
     workers: int | None = Field(default=None, ge=1, le=256)
     page_timeout: float = Field(default=180.0, gt=0)
     memory_limit: int = Field(default=1800, ge=200)
@@ -49,6 +79,58 @@ class Settings(BaseSettings):
     text_layer: str = "ignore"
     layout: str | None = None
     device: str = "cpu"
+    qdrant: str = ""
+    qdrant_key: str | None = Field(default=None, repr=False)
+    qdrant_grpc: bool = False
+    collection: str = "paperlode"
+    llm_url: str = ""
+    llm_model: str = ""
+    llm_key: str | None = Field(default=None, repr=False)
+    llm_context: int = Field(default=8192, ge=1024)
+
+    @property
+    def embedder(self) -> str | None:
+        """``embedding``, or ``model``."""
+        return self.embedding or self.model
+
+    @property
+    def embedding_models(self) -> ModelOptions:
+        """How the embedding model is found and reached."""
+        from paperlode.retrieval.embedding import ModelOptions
+
+        return ModelOptions(
+            folder=self.models,
+            url=self.embedding_url,
+            key=self.embedding_key,
+            tokenizer=self.embedding_tokenizer,
+            max_tokens=self.embedding_max_tokens,
+            concurrency=self.embedding_requests,
+        )
+
+    @property
+    def rerank_models(self) -> ModelOptions:
+        """How the reranker is found and reached: it is waited for no longer than its time, and asked twice at most."""
+        from paperlode.retrieval.embedding import ModelOptions
+
+        seconds = min(60.0, self.rerank_seconds)
+        return ModelOptions(
+            folder=self.models, key=self.rerank_key, tokenizer=self.rerank_tokenizer, timeout=seconds, attempts=2
+        )
+
+    @property
+    def qdrant_server(self) -> ServerOptions | None:
+        """Where the Qdrant server is; None where none is named.
+
+        Raises:
+            InvalidRequest: no such address, or no such name for a collection.
+        """
+        from paperlode.retrieval.server_options import ServerOptions
+
+        if not self.qdrant:
+            return None
+        return ServerOptions(
+            url=self.qdrant, collection=self.collection, api_key=self.qdrant_key, prefer_grpc=self.qdrant_grpc
+        )
 
     @property
     def servers(self) -> tuple[str, ...]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from paperlode.retrieval.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from paperlode.ingest.document import Chunk
     from paperlode.retrieval.embedding import Embedder
+    from paperlode.retrieval.glossary import Glossary
     from paperlode.retrieval.index import Index
 
 __all__ = ["Cleaner", "IndexSink", "with_sink_stages"]
@@ -32,11 +33,19 @@ class Cleaner:
 
 
 class IndexSink(Cleaner):
-    """A ``paperlode.ingest.pipeline.Sink`` that writes into an index."""
+    """A ``paperlode.ingest.pipeline.Sink`` that writes into an index.
 
-    def __init__(self, index: Index, embedder: Embedder) -> None:
+    Args:
+        index, embedder, glossary: as for ``Writer``.
+        name_of: a document's file name, by its digest.
+    """
+
+    def __init__(
+        self, index: Index, embedder: Embedder, *, name_of: Callable[[str], str], glossary: Glossary | None = None
+    ) -> None:
         super().__init__(index)
-        self._writer = Writer(index, embedder)
+        self._writer = Writer(index, embedder, glossary=glossary)
+        self._name_of = name_of
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -53,7 +62,7 @@ class IndexSink(Cleaner):
 
     def commit(self, document: str) -> None:
         """Make it searchable, in place of an older version, and durable."""
-        self._writer.commit(document)
+        self._writer.commit(document, self._name_of(document))
 
     def discard(self, document: str) -> None:
         """Drop what was added since ``begin``; a searchable version stays."""

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paperlode.ingest.errors import ArchiveCorrupt
+from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, InvalidRequest
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
+    from pathlib import Path
 
     from paperlode.api.directory import Directory, Manifest
     from paperlode.ingest.ledger import Ledger
-    from paperlode.retrieval.edge import EdgeIndex
+    from paperlode.retrieval.index import Index, Schema
+    from paperlode.retrieval.server import QdrantIndex
+    from paperlode.retrieval.server_options import CollectionOptions
 
-__all__ = ["clear_stores", "open_stores", "settle"]
+__all__ = ["clear_shards", "clear_stores", "clear_strays", "open_on_server", "open_stores", "settle"]
 
 
-def open_stores(directory: Directory, manifest: Manifest, stack: ExitStack) -> tuple[EdgeIndex, Ledger]:
+def open_stores(
+    directory: Directory,
+    manifest: Manifest,
+    stack: ExitStack,
+    *,
+    server_key: str | None = None,
+    collection: CollectionOptions | None = None,
+) -> tuple[Index, Ledger]:
     """The index and the ledger of a locked folder; ``stack`` closes them.
+
+    Args:
+        directory: locked by this process.
+        manifest: its manifest.
+        stack: closes both.
+        server_key: of the server of an index that is on one.
+        collection: how a new collection there is kept; None for the default.
 
     Raises:
         ArchiveCorrupt: one is missing or damaged. SchemaMismatch: another version wrote it.
+        ArchiveError: the server of the index cannot be used.
     """
     from paperlode.ingest.ledger import Ledger
     from paperlode.retrieval.edge import EdgeIndex
@@ -33,16 +51,64 @@ def open_stores(directory: Directory, manifest: Manifest, stack: ExitStack) -> t
         )
     ledger = Ledger.open(directory.ledger)
     stack.callback(ledger.close)
-    gone = not directory.index.exists()
+    if manifest.server:
+        _finish_reindex(manifest, ledger, server_key)
+        on_server = open_on_server(manifest, schema, server_key, collection)
+        stack.callback(on_server.close)
+        on_server.claim()  # a move to the server may have ended before this
+        clear_shards(directory)
+        return on_server, ledger
+    ledger.reindex.take_over(manifest.shard)  # a run that embedded anew may have ended between manifest and ledger
+    clear_strays(directory, manifest, ledger)
+    shard = directory.shard(manifest.shard)
+    gone = not shard.exists()
     if gone and manifest.ready:
         ledger.forget_index()  # its folder was deleted: the next ingest makes it anew from the pages kept
-    index = EdgeIndex(directory.index, schema, create=gone)
+    index = EdgeIndex(shard, schema, create=gone)
     stack.callback(index.close)
     return index, ledger
 
 
-def settle(index: EdgeIndex, ledger: Ledger, directory: Directory) -> None:
-    """Clears away what a killed run left, then compares the index with the ledger.
+def _finish_reindex(manifest: Manifest, ledger: Ledger, key: str | None) -> None:
+    """A run that embedded anew may have ended between manifest and alias: the manifest decides."""
+    import json
+
+    making = ledger.reindex.under_way()
+    if making and json.loads(making[1]) == manifest.schema:
+        from paperlode.api.places import server_at
+        from paperlode.api.reindex_places import finish_swap
+
+        finish_swap(server_at(manifest.server or {}, key), making[0])
+        ledger.reindex.take_over(making[0])
+
+
+def open_on_server(
+    manifest: Manifest, schema: Schema, key: str | None, collection: CollectionOptions | None = None
+) -> QdrantIndex:
+    """The index of an archive whose manifest names a server; made there where the archive is new."""
+    from paperlode.api.places import server_at
+    from paperlode.retrieval.server import QdrantIndex
+    from paperlode.retrieval.server_options import CollectionOptions
+
+    server = server_at(manifest.server or {}, key)
+    new = None if manifest.ready else collection or CollectionOptions()
+    try:
+        index = QdrantIndex(server, schema, create=new, recover=True)
+    except ArchiveNotFound as exc:  # to whoever opens the archive this is not "there is no archive"
+        raise ArchiveCorrupt(
+            exc.what, hint="Restore it from a snapshot, or delete the folder and ingest again."
+        ) from exc
+    if new and index.count():
+        index.close()
+        raise InvalidRequest(
+            f"The collection {server.place} is not empty: it belongs to another archive.",
+            hint="Take another name with --collection.",
+        )
+    return index
+
+
+def settle(index: Index, ledger: Ledger, shard: Path) -> None:
+    """Clears away what a killed run left, then compares the index in the folder ``shard`` with the ledger.
 
     Raises:
         ArchiveCorrupt: chunks are missing, or there are more than were recorded.
@@ -57,17 +123,38 @@ def settle(index: EdgeIndex, ledger: Ledger, directory: Directory) -> None:
             index.discard(digest)
             ledger.forget_index(digest)
     held, recorded = index.count(), ledger.counts().chunks
+    if held != recorded and (place := getattr(index, "place", None)):
+        raise ArchiveCorrupt(
+            f"The collection {place} holds {held:,} chunks, {recorded:,} are recorded: another program has changed it.",
+            hint="Restore it from a snapshot, or ingest into another folder and collection.",
+        )
     if held != recorded:
         raise ArchiveCorrupt(
-            f"The index in {str(directory.index)!r} holds {held:,} chunks, {recorded:,} are recorded: it is damaged.",
+            f"The index in {str(shard)!r} holds {held:,} chunks, {recorded:,} are recorded: it is damaged.",
             hint="Delete that folder and ingest again; pages that were read before are not read twice.",
         )
 
 
-def clear_stores(directory: Directory) -> None:
-    """What a creation that was broken off has left."""
+def clear_strays(directory: Directory, manifest: Manifest, ledger: Ledger) -> None:
+    """Removes every shard but the one that counts and the one that is being made to take its place."""
     import shutil
 
-    shutil.rmtree(directory.index, ignore_errors=True)
+    making = ledger.reindex.under_way()
+    for shard in directory.shards():
+        if shard.name not in {manifest.shard, making and making[0]}:
+            shutil.rmtree(shard, ignore_errors=True)
+
+
+def clear_shards(directory: Directory) -> None:
+    """Removes every embedded index of the folder."""
+    import shutil
+
+    for shard in directory.shards():
+        shutil.rmtree(shard, ignore_errors=True)
+
+
+def clear_stores(directory: Directory) -> None:
+    """What a creation that was broken off has left."""
+    clear_shards(directory)
     for path in directory.root.glob(f"{directory.ledger.name}*"):
         path.unlink()

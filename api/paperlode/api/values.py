@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paperlode.api.parsers import Recognition
 
@@ -50,6 +50,8 @@ class Scope:
         layers: ``body``, ``note``, ``furniture``; body and notes when empty.
         flags: only what has one of these flags (``sum_mismatch``, ``low_confidence``, ...).
         without_flags: nothing that has one of these.
+        roles: only what has one of these roles (``balance_sheet``, ...), see ``paperlode.retrieval.glossary``.
+        labels: only what can be referred to by one of these (``4.2(b)``, ``Table3``, ``term:Affiliate``).
     """
 
     documents: tuple[str, ...] = ()
@@ -58,6 +60,8 @@ class Scope:
     layers: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     without_flags: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Status:
 
     Attributes:
         folder: the index folder. bytes: of its files.
+        server: where the index is on a Qdrant server (``url``, ``collection``, ``grpc``); None where it is in the folder.
         embedder, dimensions: the model that its vectors are made with.
         parser, chunker: of the last run.
         counts: documents, pages, failed pages, chunks, failed files.
@@ -84,3 +89,4 @@ class Status:
     failures: list[FailureRecord]
     outdated: int
     pending: int
+    server: dict[str, Any] | None = None

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from paperlode.api.terminal import box_text, console, snippet, styled
+from paperlode.api.terminal import box_text, console, message, snippet, styled
 from paperlode.api.wording import pages_read_by, readers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from paperlode.api.archive import Status
     from paperlode.ingest.document import Chunk
     from paperlode.ingest.ledger import DocumentRecord
     from paperlode.ingest.pipeline import RunReport
     from paperlode.retrieval.answer import Answer, Citation
+    from paperlode.retrieval.llm_answer import AnswerEvent
     from paperlode.retrieval.search import Hit
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "passage_objects",
     "report_object",
     "show_answer",
+    "show_citations",
     "show_hits",
     "show_passages",
+    "show_pieces",
     "show_report",
     "show_status",
     "status_object",
@@ -45,12 +48,14 @@ def hit_objects(hits: Sequence[Hit], names: Mapping[str, str]) -> list[dict[str,
 
 def answer_object(question: str, answer: Answer, hits: Sequence[Hit], names: Mapping[str, str]) -> dict[str, Any]:
     """An answer as in the HTTP API."""
+    from paperlode.api.answer_models import AnswerOut
     from paperlode.api.models import CitationOut
 
     citations = [CitationOut.of(c).model_dump(mode="json", exclude={"picture"}) for c in answer.citations]
     for c in citations:
         c["boxes"] = [r["box"] for r in c["regions"] if r["page"] == c["page"]]
-    return {"question": question, "text": answer.text, "citations": citations, "hits": hit_objects(hits, names)}
+    said = AnswerOut.of(answer).model_dump(mode="json")
+    return {"question": question, **said, "citations": citations, "hits": hit_objects(hits, names)}
 
 
 def document_object(record: DocumentRecord) -> dict[str, Any]:
@@ -104,6 +109,10 @@ def show_hits(hits: Sequence[Hit], names: Mapping[str, str]) -> None:
             out.print(styled("    ", (" > ".join(h.chunk.heading_path), "italic")))
         for line in snippet(h.chunk.shown_text, width=width):
             out.print(styled("    ", line))
+        if h.because:
+            out.print(styled("    ", ("Because: ", "green"), ", ".join(h.because)))
+        for c in h.copies:
+            out.print(styled("    ", ("The same: ", "green"), names.get(c.document, "?"), f" p.{c.page + 1}"))
         for f in h.chunk.findings:
             out.print(styled("    ", ("Look: ", "yellow"), f.reason))
         read_by = readers(h.chunk.read_by or (h.chunk.parser,))
@@ -139,12 +148,41 @@ def show_answer(answer: Answer) -> None:
     out = console()
     for line in answer.text.splitlines():
         out.print(styled(line))
+    show_citations(answer)
+
+
+def show_citations(answer: Answer) -> None:
+    """Where what an answer says stands, for people."""
+    out = console()
     if answer.citations:
         out.print()
     for c in answer.citations:
         out.print(
             styled((f"[{c.n}] ", "bold"), (c.name, "bold cyan"), (f" p.{c.page + 1} ", "bold"), _citation_boxes(c))
         )
+
+
+def show_pieces(events: Iterator[AnswerEvent]) -> Answer:
+    """An answer as a language model writes it, sentence by checked sentence; then its citations, and what was left out."""
+    from paperlode.retrieval.answer import Answer
+    from paperlode.retrieval.llm_answer import AnswerDone, AnswerText
+
+    out, answer, begun = console(), Answer(""), False
+    for event in events:
+        if isinstance(event, AnswerText):
+            out.print(styled(event.text), end="")
+            begun = True
+        elif isinstance(event, AnswerDone):
+            answer = event.answer
+    if begun:
+        out.print()
+        show_citations(answer)
+    else:
+        show_answer(answer)
+    for check in answer.checks:
+        if not check.supported:
+            message(("Left out: ", "yellow"), check.text, (f" ({' '.join(check.problems)})", "dim"))
+    return answer
 
 
 def _citation_boxes(citation: Citation) -> str:
@@ -199,6 +237,8 @@ def show_status(status: Status, documents: Sequence[DocumentRecord]) -> None:
         styled((status.folder, "bold"), f": {c.documents} documents, {c.pages} pages, {c.chunks} chunks, "),
         f"{status.bytes / 1e6:.1f} MB; model {status.embedder} ({status.dimensions} dimensions)",
     )
+    if status.server:
+        out.print(styled(f"The index is the collection {status.server['collection']!r} on {status.server['url']}."))
     if c.read_by:
         failed = f"; {c.failed_pages} failed" if c.failed_pages else ""
         out.print(styled(f"Pages: {pages_read_by(c.read_by)}{failed}."))

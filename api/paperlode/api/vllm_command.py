@@ -23,6 +23,7 @@ vllm_app = typer.Typer(
     name="vllm",
     help="The recognition server: PaddleOCR-VL on vLLM.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

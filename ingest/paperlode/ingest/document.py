@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paperlode.ingest.boxes import Box, PageBox
+from paperlode.ingest.card import DocumentCard, make_card
 from paperlode.ingest.tables import Cell, Table, TablePart
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "Box",
     "Cell",
     "Chunk",
+    "DocumentCard",
     "Entry",
     "Finding",
     "Kind",
@@ -37,6 +39,7 @@ __all__ = [
     "Table",
     "TablePart",
     "from_json",
+    "make_card",
     "to_json",
 ]
 

@@ -21,11 +21,16 @@ PaperlodeError                  what happened, to which file and page, and what 
 │   ├── ArchiveCorrupt          its files do not open
 │   ├── SchemaMismatch          written by another version or with another model
 │   ├── DocumentNotFound        no such document, page or hit in it
-│   └── StorageFull             no room to write
+│   ├── StorageFull             no room to write
+│   ├── IndexServerUnreachable  no connection to the server of the index, or no answer in time
+│   ├── IndexServerBusy         it refuses more work for now
+│   ├── IndexServerKeyRefused   it wants another key, or the key does not allow this
+│   ├── IndexServerFailed       it broke, or refuses a request
+│   └── IndexServerIncompatible too old, or no such server at all
 ├── ModelError                  an embedding model
 │   ├── ModelUnknown            no such name
 │   └── ModelChecksumMismatch   the weights are not the published ones
-├── ServerError                 a recognition server
+├── ServerError                 a server of a model: recognition, embedding, reranking
 │   ├── ServerUnreachable       no connection, or it broke off
 │   ├── ServerTimeout           no answer before the deadline
 │   ├── ServerBusy              it refuses more work for now
@@ -50,6 +55,11 @@ __all__ = [
     "CropRefused",
     "CropTooLong",
     "DocumentNotFound",
+    "IndexServerBusy",
+    "IndexServerFailed",
+    "IndexServerIncompatible",
+    "IndexServerKeyRefused",
+    "IndexServerUnreachable",
     "InvalidRequest",
     "MissingExtra",
     "ModelChecksumMismatch",
@@ -198,6 +208,26 @@ class StorageFull(ArchiveError):
     """There is no room left to write the index."""
 
 
+class IndexServerUnreachable(ArchiveError):
+    """There is no connection to the server of the index, or it gave no answer in time."""
+
+
+class IndexServerBusy(ArchiveError):
+    """The server of the index refuses more work for now."""
+
+
+class IndexServerKeyRefused(ArchiveError):
+    """The server of the index wants another key, or the key does not allow this."""
+
+
+class IndexServerFailed(ArchiveError):
+    """The server of the index broke, or refuses a request."""
+
+
+class IndexServerIncompatible(ArchiveError):
+    """What answers is no Qdrant server, or one that is too old."""
+
+
 class ModelError(PaperlodeError):
     """An embedding model cannot be used."""
 
@@ -211,7 +241,7 @@ class ModelChecksumMismatch(ModelError):
 
 
 class ServerError(PaperlodeError):
-    """A recognition server cannot be used as asked."""
+    """A server of a model (recognition, embedding, reranking) cannot be used as asked."""
 
     everywhere = False
     """Whether no server can be used for anything, after waiting for them: going on makes no sense."""

@@ -34,6 +34,7 @@ from paperlode.ingest.ledger_findings import (
     put_findings,
     read_with,
 )
+from paperlode.ingest.ledger_reindex import ReindexBooks
 from paperlode.ingest.ledger_rows import (
     pages_by_reader,
     pages_of,
@@ -255,6 +256,11 @@ class Ledger:
         """Drop everything known of a document."""
         with self._work() as db:
             remove_document(db, digest)
+
+    @property
+    def reindex(self) -> ReindexBooks:
+        """What is known of an index that is made to take the place of this one."""
+        return ReindexBooks(self._work)
 
     # -- questions
 

@@ -59,6 +59,10 @@ _IN_PROMPT = frozenset({"file_name", "page_label"})
 """What a model may cite by; the rest is kept out of the prompt, and all of it out of the embedding."""
 NOT_EMBEDDED = (*_OF_THE_FILE, *_OF_OURS)
 NOT_IN_PROMPT = tuple(k for k in NOT_EMBEDDED if k not in _IN_PROMPT)
+_OF_ONE_VERSION = frozenset({
+    "file_digest", "file_size", "page_count", "pages_without_text", "creation_date", "last_modified_date", "last_accessed_date",
+})  # fmt: skip
+"""What changes in every page's metadata when one page of the file does; the dates are those of ``SimpleDirectoryReader``."""
 _APART = "\n\n"
 
 
@@ -192,10 +196,10 @@ class ReadFile:
         """The pages (0-based) that failed, and why."""
         return tuple((p.page, p.failure) for p in self.pages if p.failure)
 
-    def id_of(self, sheet: Sheet) -> str:
-        """A UUID (as vector stores want it) made from digest, page and parser: the same for the same bytes."""
+    def id_of(self, sheet: Sheet, *, by_path: bool = False) -> str:
+        """A UUID (as vector stores want it), made from digest, page and parser, or from path and page."""
         part = "document" if sheet.page is None else str(sheet.page)
-        made_of = f"{self.source.digest}\x1f{part}\x1f{self.parser}"
+        made_of = f"{self.source.uri}\x1f{part}" if by_path else f"{self.source.digest}\x1f{part}\x1f{self.parser}"
         return str(uuid.UUID(bytes=hashlib.sha256(made_of.encode()).digest()[:16], version=5))
 
 
@@ -274,13 +278,16 @@ def error_of(read: ReadFile) -> PaperlodeError | None:
     return kind(f"Nothing of {read.source.uri} could be read ({of}); page {page + 1}: {failure.message}")
 
 
-def metadata_of(read: ReadFile, sheet: Sheet, extra_info: Mapping[str, Any]) -> dict[str, Any]:
+def metadata_of(
+    read: ReadFile, sheet: Sheet, extra_info: Mapping[str, Any], *, by_path: bool = False
+) -> dict[str, Any]:
     """The metadata of one Document: strings and numbers only, as most vector stores want them.
 
     Args:
         read: its file.
         sheet: its text.
         extra_info: the caller's own; it may replace ``file_name``, ``file_path``, ``file_type`` and ``file_size``.
+        by_path: without what changes for every page when one page of the file does.
     """
     source = read.source
     described = {
@@ -296,7 +303,7 @@ def metadata_of(read: ReadFile, sheet: Sheet, extra_info: Mapping[str, Any]) -> 
                 for p, f in read.failures
             ]
         )
-    return metadata
+    return {k: v for k, v in metadata.items() if k not in _OF_ONE_VERSION} if by_path else metadata
 
 
 def _page_metadata(read: ReadFile, sheet: Sheet) -> dict[str, Any]:

@@ -11,6 +11,8 @@ What a Document holds, and what it does not:
   read back by ``blocks_of`` and ``failed_pages_of``.
 - Ids are made of the file's bytes, the page and the parser's fingerprint: a second run over the same files upserts
   nothing. A second copy of a file within one call is left out and listed.
+- With ``ids="path"`` they are made of the file's path and the page, and the metadata say nothing that changes for all pages
+  when one does: a docstore then sees which pages of a changed file are changed.
 
 Documents of a file come once it is read to its end, since ``failed_pages`` must be known; of folders a few files are read ahead.
 """
@@ -55,13 +57,15 @@ except ModuleNotFoundError as exc:
         raise
     raise MissingExtra.named("llama-index-core", "llama-index") from exc
 
+from paperlode.ingest.structure_node_parser import StructureNodeParser
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 
     from paperlode.ingest.llama_files import Origin
     from paperlode.ingest.parsing.base import Parser
 
-__all__ = ["Documents", "KeepOwnBlocks", "PaddleOCRVLReader", "blocks_of", "failed_pages_of"]
+__all__ = ["Documents", "KeepOwnBlocks", "PaddleOCRVLReader", "StructureNodeParser", "blocks_of", "failed_pages_of"]
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +88,9 @@ class PaddleOCRVLReader(BasePydanticReader):
         workers: processes that open and render pages; default one a core.
         granularity: one Document a ``page``, or one a ``document``.
         furniture: keep running headers, footers and page numbers in the text.
+        ids: ``bytes``: another version of a file is another Document. ``path``: it is the same one, so that a pipeline with
+            docstore upserts replaces the pages that changed and leaves the others; the metadata are then without
+            ``file_digest``, ``file_size``, ``page_count``, ``pages_without_text`` and dates.
         raise_on_error: whether a file that cannot be read ends the load. None: yes for one file named by itself, no for
             folders, globs and lists, where it is logged and listed in ``problems``.
         files_at_once: files that concurrent ``aload_data`` calls on one event loop read at a time.
@@ -105,6 +112,7 @@ class PaddleOCRVLReader(BasePydanticReader):
     workers: int | None = Field(default=None, ge=1)
     granularity: Literal["page", "document"] = "page"
     furniture: bool = False
+    ids: Literal["bytes", "path"] = "bytes"
     raise_on_error: bool | None = None
     files_at_once: int = Field(default=4, ge=1)
     custom: Any = Field(default=None, exclude=True, repr=False)
@@ -226,7 +234,8 @@ class PaddleOCRVLReader(BasePydanticReader):
                 if read is None:
                     return
                 self._note_pages(read)
-                if (first := seen.setdefault(read.source.digest, origin.path)) != origin.path:
+                key = read.source.digest if self.ids == "bytes" else origin.path
+                if (first := seen.setdefault(key, origin.path)) != origin.path:
                     self._list(
                         SourceProblem(origin.path, "duplicate", f"{origin.path} holds the same bytes as {first}.", "")
                     )
@@ -235,7 +244,7 @@ class PaddleOCRVLReader(BasePydanticReader):
                 elif not read.sheets:
                     self._list(SourceProblem(origin.path, "no_text", f"There is no text in {origin.path}.", ""))
                 else:
-                    yield from (_document(read, sheet, extra_info) for sheet in read.sheets)
+                    yield from (_document(read, s, extra_info, by_path=self.ids == "path") for s in read.sheets)
 
     def _read(self, origin: Origin, stopped: Callable[[], bool]) -> ReadFile | None:
         return read_file(
@@ -354,10 +363,10 @@ class Documents:
         return [d async for d in self]
 
 
-def _document(read: ReadFile, sheet: Sheet, extra_info: Mapping[str, Any] | None) -> Document:
-    metadata = metadata_of(read, sheet, extra_info or {})
+def _document(read: ReadFile, sheet: Sheet, extra_info: Mapping[str, Any] | None, *, by_path: bool) -> Document:
+    metadata = metadata_of(read, sheet, extra_info or {}, by_path=by_path)
     return Document(
-        id_=read.id_of(sheet),
+        id_=read.id_of(sheet, by_path=by_path),
         text=sheet.text,
         metadata=metadata,
         excluded_embed_metadata_keys=[k for k in metadata if k in NOT_EMBEDDED],

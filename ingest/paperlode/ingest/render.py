@@ -12,7 +12,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from paperlode.ingest.document import Block, Kind, Layer, PageBox, ParsedDocument, Table
+from paperlode.ingest.document import Block, Cell, Kind, Layer, PageBox, ParsedDocument, Table
 from paperlode.ingest.table_headers import rows_of
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def table_markdown(table: Table) -> str:
         or table.header_rows > 1
         or any(c.row_span > 1 or c.col_span > 1 for c in table.cells)
     ):
-        return table_html(table)
+        return table_html(table, places=False)
     grid = [[_plain(t).replace("|", "\\|") for t in row] for row in table.grid()]
     if not table.header_rows:
         grid.insert(0, [""] * table.cols)
@@ -232,8 +232,8 @@ def _places(regions: tuple[PageBox, ...]) -> str:
     return f' data-page="{regions[0].page}" data-box="{boxes}"'
 
 
-def table_html(table: Table, attributes: str = "") -> str:
-    """The table with spans, header cells and caption; each cell with its place when it is known.
+def table_html(table: Table, attributes: str = "", *, places: bool = True) -> str:
+    """The table with spans, header cells and caption; each cell with its place when it is known, unless ``places`` is off.
 
     Places of the grid that no cell covers become empty cells, so that columns stay under each other.
     """
@@ -243,13 +243,14 @@ def table_html(table: Table, attributes: str = "") -> str:
         out.append(f"<caption>{escape(table.caption)}</caption>")
     for r, cells in enumerate(rows_of(table)):
         tag = "th" if r < table.header_rows else "td"
-        tags = {c.col: _cell(tag, c.text, c.row_span, c.col_span, c.region) for c in cells}
+        tags = {c.col: _cell(tag, c, places=places) for c in cells}
         tags |= {c: f"<{tag}></{tag}>" for c in range(table.cols) if (r, c) not in covered}
         out.append("<tr>" + "".join(tags[c] for c in sorted(tags)) + "</tr>")
     return "\n".join([*out, "</table>"])
 
 
-def _cell(tag: str, text: str, row_span: int, col_span: int, region: PageBox | None) -> str:
-    spans = (f' rowspan="{row_span}"' if row_span > 1 else "") + (f' colspan="{col_span}"' if col_span > 1 else "")
-    place = _places((region,)) if region is not None else ""
-    return f"<{tag}{spans}{place}>{escape(' '.join(text.split()))}</{tag}>"
+def _cell(tag: str, cell: Cell, *, places: bool) -> str:
+    spans = f' rowspan="{cell.row_span}"' if cell.row_span > 1 else ""
+    spans += f' colspan="{cell.col_span}"' if cell.col_span > 1 else ""
+    place = _places((cell.region,)) if places and cell.region is not None else ""
+    return f"<{tag}{spans}{place}>{escape(' '.join(cell.text.split()))}</{tag}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +15,9 @@ from .scripts import cjk_share
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .citation_check import SentenceCheck
     from .embedding import Embedder
+    from .figure_answer import FigureAnswer, FigureFinder
     from .quotes import Quote
     from .search import Hit
 
@@ -29,6 +32,8 @@ LEAST_MEANING = 0.4
 """A quote must share this much of the question's terms, by weight, or be this near to it: cosine, unrelated text has 0."""
 NEAR_BEST = 0.75
 """Further quotes must score this share of the best."""
+
+_WHOLE = re.compile(r"\d+\.0+")
 
 NOTHING = "Nothing in the archive answers this question."
 NOTHING_CHINESE = "资料中没有找到答案。"
@@ -58,10 +63,23 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What can be said, with ``[n]`` after what citation n shows. Without citations nothing was found."""
+    """What can be said, with ``[n]`` after what citation n shows.
+
+    Attributes:
+        text: the answer.
+        citations: what its numbers mean.
+        checks: each sentence that a language model wrote, also those left out, and what the check of it said.
+        refused: nothing supported can be said; the text says why, and its citations are the nearest passages.
+        model: the language model that wrote it; empty where it is made of quotations.
+        figure: the cell that answers, where the question asks for one figure and one is certain.
+    """
 
     text: str
     citations: tuple[Citation, ...] = ()
+    checks: tuple[SentenceCheck, ...] = ()
+    refused: bool = False
+    model: str = ""
+    figure: FigureAnswer | None = None
 
 
 class Answerer(Protocol):
@@ -79,33 +97,44 @@ class QuotingAnswerer:
         embedder: compares sentences with the question.
         name_of: the name of a document, by its digest.
         quotes: how many at most.
+        figures: finds the cell for a question that asks for one figure; it then stands before the quotations.
     """
 
     def __init__(
-        self, embedder: Embedder, *, name_of: Callable[[str], str] = lambda digest: digest[:12], quotes: int = 3
+        self,
+        embedder: Embedder,
+        *,
+        name_of: Callable[[str], str] = lambda digest: digest[:12],
+        quotes: int = 3,
+        figures: FigureFinder | None = None,
     ) -> None:
         self._embedder = embedder
         self._name_of = name_of
         self._quotes = quotes
+        self._figures = figures
 
     def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
-        """The best quotes, best first, each followed by its number."""
+        """The best quotes, best first, each followed by its number; before them the figure asked for, where it is certain."""
+        figure = self._figures.find(question, hits) if self._figures else None
         picked = self._pick(question, [q for hit in hits[:HITS] for q in quotable(hit)])
-        if not picked:
-            return Answer(NOTHING_CHINESE if cjk_share(question) > 0.5 else NOTHING)
-        citations = tuple(
-            Citation(
-                n,
-                q.hit.document,
-                self._name_of(q.hit.document),
-                q.page,
-                q.boxes,
-                q.text,
-                q.hit.chunk.read_by or (q.hit.chunk.parser,),
+        if figure:
+            picked = [q for q in picked if q.text != figure.quote]
+        if not picked and not figure:
+            return Answer(NOTHING_CHINESE if cjk_share(question) > 0.5 else NOTHING, refused=True)
+        said = [figure.text] if figure else []
+        citations = [self._cited(figure, next(h for h in hits if h.rank == figure.hit))] if figure else []
+        for n, q in enumerate(picked, len(citations) + 1):
+            said.append(q.reading)
+            read_by = q.hit.chunk.read_by or (q.hit.chunk.parser,)
+            citations.append(
+                Citation(n, q.hit.document, self._name_of(q.hit.document), q.page, q.boxes, q.text, read_by)
             )
-            for n, q in enumerate(picked, 1)
-        )
-        return Answer("\n".join(f"{q.reading} [{n}]" for n, q in enumerate(picked, 1)), citations)
+        text = "\n".join(f"{t} [{n}]" for n, t in enumerate(said, 1))
+        return Answer(text, tuple(citations), figure=figure)
+
+    def _cited(self, figure: FigureAnswer, hit: Hit) -> Citation:
+        read_by = hit.chunk.read_by or (hit.chunk.parser,)
+        return Citation(1, hit.document, self._name_of(hit.document), figure.page, figure.boxes, figure.quote, read_by)
 
     def _pick(self, question: str, quotes: Sequence[Quote]) -> list[Quote]:
         unique = list({q.text: q for q in reversed(quotes)}.values())[::-1]
@@ -134,8 +163,14 @@ def _shared_terms(question: str, quotes: Sequence[Quote]) -> list[float]:
     """The share, by weight, of the question's terms in each quote, 0 to 1; rare terms among the quotes weigh more."""
     from math import log
 
-    asked = set(tokens(question))
-    found = [asked & set(tokens(q.embedded)) for q in quotes]
+    asked = _terms(question)
+    found = [asked & _terms(q.embedded) for q in quotes]
     weight = {t: log(1 + len(quotes) / (0.5 + sum(t in f for f in found))) for t in asked}
     total = sum(weight.values())
     return [sum(weight[t] for t in f) / total if total else 0.0 for f in found]
+
+
+def _terms(text: str) -> set[str]:
+    """Its terms; of a decimal also the whole number that it is (12.000: 12)."""
+    found = set(tokens(text))
+    return found | {t.split(".")[0] for t in found if _WHOLE.fullmatch(t)}

@@ -13,14 +13,33 @@ from __future__ import annotations
 import errno
 import shutil
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from paperlode.ingest.document import Chunk, Layer, from_json, to_json
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, PaperlodeError, SchemaMismatch, StorageFull
 
-from .index import Filter, HybridQuery, Passage, Schema, Scored
+from .index import Filter
+from .legs import FACTS, legs_of, put_together
+from .lexical import SparseVector
+from .points import (
+    CARD,
+    DENSE,
+    INTEGERS,
+    KEYWORDS,
+    ROWS,
+    SPARSE,
+    STAGED,
+    STATE,
+    WHOLE,
+    StoredPoint,
+    card_from,
+    card_point,
+    chunk_from,
+    passage_from,
+    payload_of,
+    restricted,
+    vectors_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,18 +48,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .lexical import SparseVector
+    from paperlode.ingest.document import Chunk, DocumentCard
+
+    from .index import HybridQuery, Passage, Schema, Scored
+    from .legs import Leg
 
 __all__ = ["EdgeIndex"]
 
-DENSE, LEXICAL, PAGE, ROWS = "dense", "lexical", "page", "rows"
-STATE, STAGED = "state", "staged"
 EXACT_KB = 32_000
 MIN_FREE = 128 << 20
 """Bytes that must be free before a write: the engine maps its files, and a full disk would kill the process."""
+MANY_ROWS = 20_000
+"""Chunks of an index in which table rows are compared only for what the other vectors have found."""
 SCROLL = 512
-_MEANT = {layer for layer in Layer if layer is not Layer.FURNITURE}
-"""Layers whose chunks have a vector of meaning."""
 
 
 class EdgeIndex:
@@ -71,6 +91,7 @@ class EdgeIndex:
         with self._engine("cannot be opened"):
             self._shard: Any = _create(path, self._dimensions) if create else _load(path, self._dimensions)
             self._recover()
+            self._size = self._count()
 
     # Writing
 
@@ -81,6 +102,9 @@ class EdgeIndex:
         sparse: Sequence[SparseVector],
         pages: Sequence[SparseVector] | None = None,
         rows: Sequence[NDArray[np.float32]] | None = None,
+        *,
+        pairs: Sequence[SparseVector] | None = None,
+        roles: Sequence[tuple[str, ...]] | None = None,
     ) -> None:
         """Stores chunks with their vectors, invisibly; see ``Index.stage``."""
         if dense.shape != (len(chunks), self._dimensions):
@@ -88,24 +112,29 @@ class EdgeIndex:
                 f"Vectors of shape {dense.shape} do not fit {len(chunks)} chunks of {self._dimensions} dimensions.",
                 hint="Embed with the model the index was made with.",
             )
+        points = []
+        for i, chunk in enumerate(chunks):
+            page, entries = pages[i] if pages else None, rows[i] if rows is not None else None
+            pair = pairs[i] if pairs is not None else None
+            vectors = vectors_of(chunk, dense[i], sparse[i], page=page, rows=entries, pairs=pair, sparse=_sparse)
+            points.append((chunk.id, vectors, payload_of(chunk, roles[i] if roles is not None else ())))
+        self._insert(points)
+
+    def stage_card(self, card: DocumentCard, whole: SparseVector) -> None:
+        """Stores a document's card, invisibly; see ``Index.stage_card``."""
+        point, payload = card_point(card)
+        self._insert([(point, {WHOLE: _sparse(whole)}, payload)])
+
+    def _insert(self, points: Sequence[tuple[str, dict[str, Any], dict[str, Any]]]) -> None:
         self._need_room()
         from qdrant_edge import Point, UpdateMode, UpdateOperation
 
-        points = []
-        for i, chunk in enumerate(chunks):
-            vectors: dict[str, Any] = {LEXICAL: _sparse(sparse[i])}
-            if chunk.layer is not Layer.FURNITURE:
-                vectors[DENSE] = dense[i].tolist()
-            if pages:
-                vectors[PAGE] = _sparse(pages[i])
-            if rows is not None and len(rows[i]):
-                vectors[ROWS] = rows[i].tolist()
-            points.append(Point(chunk.id, vectors, _payload(chunk) | {STATE: STAGED}))
         with self._lock, self._engine("cannot be written"):
-            for chunk in chunks:  # before the write: a write that fails half way must stay hidden too
-                self._staged.setdefault(chunk.document, set()).add(chunk.id)
+            for point, _, payload in points:  # before the write: a write that fails half way must stay hidden too
+                self._staged.setdefault(payload["document"], set()).add(point)
             if points:
-                self._shard.update(UpdateOperation.upsert_points(points, update_mode=UpdateMode.InsertOnly))
+                made = [Point(i, v, p | {STATE: STAGED}) for i, v, p in points]
+                self._shard.update(UpdateOperation.upsert_points(made, update_mode=UpdateMode.InsertOnly))
 
     def publish(self, document: str) -> None:
         """Swaps what was staged for a document in, and what was published out; see ``Index.publish``."""
@@ -121,6 +150,7 @@ class EdgeIndex:
                 self._shard.update(UpdateOperation.delete_points(old))
             del self._staged[document]
             self._shard.flush()
+            self._size = self._count()
 
     def discard(self, document: str, *, staged_only: bool = False) -> None:
         """Forgets a document, or only what was staged for it."""
@@ -156,39 +186,82 @@ class EdgeIndex:
     # Reading
 
     def search(self, query: HybridQuery) -> list[Scored]:
-        """Candidates of both vectors, unfused; see ``Index.search``."""
-        from qdrant_edge import Query, QueryBatchRequest, QueryRequest
+        """Candidates of all vectors, unfused; see ``Index.search``.
 
-        legs = {}
-        with self._lock, self._engine("cannot be read"):
-            if query.dense is not None:
-                # Only furniture has no such vector: a filter for the other layers would double the time of this leg.
-                wide = replace(query.filter, layers=()) if set(query.filter.layers) == _MEANT else query.filter
-                asked = query.dense.tolist()
-                legs[DENSE] = (Query.Nearest(asked, using=DENSE), self._condition(wide))
-                legs[ROWS] = (Query.Nearest([asked], using=ROWS), self._condition(wide))
-            if query.sparse is not None and query.sparse.indices:
-                terms, only = _sparse(query.sparse), self._condition(query.filter)
-                legs |= {name: (Query.Nearest(terms, using=name), only) for name in (LEXICAL, PAGE)}
-            found = self._shard.query_batch(
-                QueryBatchRequest([QueryRequest(limit=query.limit, query=q, filter=f) for q, f in legs.values()])
-            )
+        In a large index the rows of tables are compared for the candidates of the other vectors alone: the engine goes
+        through all rows (12 ms for 120,000 of them), whatever their index.
+        """
+        legs = legs_of(query)
         ids: dict[int, Any] = {}  # hashing a UUID, and making one anew, take longer than all the rest here
-        by_leg: dict[str, dict[int, float]] = {}
-        for name, points in zip(legs, found, strict=True):
-            scores = by_leg[name] = {}
+        with self._lock, self._engine("cannot be read"):
+            late = [leg for leg in legs if leg.using == ROWS] if self._size > MANY_ROWS else []
+            legs = [leg for leg in legs if leg not in late] if late else legs
+            found = self._run(legs, query.limit, ids)
+            if late and ids:
+                found += self._run(late[:1], len(ids), ids, among=set(ids.values()))
+                legs = [*legs, late[0]]
+            facts = self._facts(ids)
+        return put_together(legs, found, facts, lambda key: str(ids[key]))
+
+    def _run(
+        self, legs: Sequence[Leg], limit: int, ids: dict[int, Any], among: set[Any] | None = None
+    ) -> list[list[tuple[int, float]]]:
+        """What each leg finds, ``among`` these ids; ``ids`` takes up those that are new."""
+        from qdrant_edge import Filter as EdgeFilter
+        from qdrant_edge import HasIdCondition, IdfParams, Query, QueryBatchRequest, QueryRequest, SearchParams
+
+        conditions: dict[Filter, Any] = {}
+        requests = []
+        for leg in legs:
+            if leg.filter not in conditions:
+                conditions[leg.filter] = self._condition(leg.filter)
+            only = conditions[leg.filter]
+            if among is not None:
+                only = EdgeFilter(must=[HasIdCondition({str(i) for i in among})])
+            sparse = isinstance(leg.vector, SparseVector)
+            corpus = self._condition(Filter(documents=leg.corpus)) if leg.corpus and sparse else None
+            requests.append(
+                QueryRequest(
+                    limit=limit,
+                    query=Query.Nearest(_sparse(leg.vector) if sparse else leg.vector, using=leg.using),
+                    filter=only,
+                    params=SearchParams(idf=IdfParams(corpus)) if corpus is not None else None,
+                )
+            )
+        out: list[list[tuple[int, float]]] = []
+        for points in self._shard.query_batch(QueryBatchRequest(requests)) if requests else ():
+            scores = []
             for p in points:
                 uuid = p.id
                 key = uuid.int
                 ids[key] = uuid
-                scores[key] = p.score
-        dense, lexical, page, row = (by_leg.get(name, {}).get for name in (DENSE, LEXICAL, PAGE, ROWS))
-        return [Scored(str(uuid), dense(i), lexical(i), page(i), row(i)) for i, uuid in ids.items()]
+                scores.append((key, p.score))
+            out.append(scores)
+        return out
+
+    def _facts(self, ids: dict[int, Any]) -> dict[int, Any]:
+        from qdrant_edge import PayloadSelector
+
+        if not ids:
+            return {}
+        records = self._shard.retrieve(list(ids.values()), PayloadSelector.Include([*FACTS, STATE]), False)
+        return {r.id.int: r.payload for r in records if STATE not in r.payload}
+
+    def cards(self, terms: SparseVector, limit: int, documents: Sequence[str] = ()) -> list[tuple[DocumentCard, float]]:
+        """The documents that fit the terms best; see ``Index.cards``."""
+        from qdrant_edge import PayloadSelector, Query, QueryRequest
+
+        if not terms.indices:
+            return []
+        asked, only = Query.Nearest(_sparse(terms), using=WHOLE), self._condition(Filter(documents=tuple(documents)))
+        request = QueryRequest(limit=limit, query=asked, filter=only, with_payload=PayloadSelector.Include([CARD]))
+        with self._lock, self._engine("cannot be read"):
+            return [(card_from(p.payload), p.score) for p in self._shard.query(request)]
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
         """Published chunks by id, in the order asked, unknown ones left out."""
         found = self._retrieve(ids, with_payload=True)
-        return [_chunk(i, found[i]) for i in ids if i in found]
+        return [chunk_from(i, found[i]) for i in ids if i in found]
 
     def passages(self, windows: Sequence[tuple[str, int, int]]) -> list[Passage]:
         """Shown text of windows of ordinals, ordered by document and ordinal, each once."""
@@ -199,7 +272,7 @@ class EdgeIndex:
         any_of = EdgeFilter(should=[_must(_is("document", d), _between("ordinal", a, b)) for d, a, b in windows])
         with self._lock, self._engine("cannot be read"):
             points = list(self._scroll(Filter(), True, any_of))  # choosing among the fields takes longer
-        found = [_passage(str(r.id), r.payload) for r in points]
+        found = [passage_from(str(r.id), r.payload) for r in points]
         return sorted(found, key=lambda p: (p.document, p.ordinal))
 
     def chunks(self, document: str) -> Iterator[Chunk]:
@@ -209,7 +282,9 @@ class EdgeIndex:
         with self._lock, self._engine("cannot be read"):
             order = sorted(
                 (int(r.payload["ordinal"]), str(r.id))
-                for r in self._scroll(Filter(documents=(document,)), PayloadSelector.Include(["ordinal"]))
+                for r in self._scroll(
+                    Filter(documents=(document,)), PayloadSelector.Include(["ordinal"]), _between("ordinal", 0, None)
+                )
             )
         for start in range(0, len(order), SCROLL):
             yield from self.get([i for _, i in order[start : start + SCROLL]])
@@ -219,7 +294,29 @@ class EdgeIndex:
         which = _must(_is("references" if referring else "labels", label))
         with self._lock, self._engine("cannot be read"):
             found = list(self._scroll(Filter(documents=(document,)), True, which))
-        return sorted((_chunk(str(r.id), r.payload) for r in found), key=lambda c: c.ordinal)
+        return sorted((chunk_from(str(r.id), r.payload) for r in found), key=lambda c: c.ordinal)
+
+    def ids(self) -> Iterator[str]:
+        """Of all published points, ascending."""
+        yield from (str(p.id) for p in self._pages(payload=False, vectors=False))
+
+    def points(self) -> Iterator[StoredPoint]:
+        """All published points with their vectors, by id, a few hundred in memory at a time: for copying."""
+        for p in self._pages(payload=True, vectors=True):
+            yield StoredPoint(str(p.id), p.payload, {k: _own(v) for k, v in p.vector.items()})
+
+    def _pages(self, *, payload: bool, vectors: bool) -> Iterator[Any]:
+        from qdrant_edge import ScrollRequest
+
+        wanted: dict[str, Any] = {"limit": SCROLL // 2, "with_payload": payload, "with_vector": vectors}
+        offset = None
+        while True:
+            with self._lock, self._engine("cannot be read"):
+                request = ScrollRequest(offset=offset, filter=self._condition(Filter()), **wanted)
+                found, offset = self._shard.scroll(request)
+            yield from found
+            if offset is None:
+                return
 
     def documents(self) -> set[str]:
         """Digests of published documents."""
@@ -233,11 +330,8 @@ class EdgeIndex:
 
     def count(self, document: str | None = None) -> int:
         """Published chunks."""
-        from qdrant_edge import CountRequest
-
-        only = self._condition(Filter(documents=(document,) if document is not None else ()))
         with self._lock, self._engine("cannot be read"):
-            return int(self._shard.count(CountRequest(exact=True, filter=only)))
+            return self._count(document)
 
     # Inside
 
@@ -250,12 +344,20 @@ class EdgeIndex:
             self._shard.update(UpdateOperation.delete_points_by_filter(left))
             self._shard.flush()
 
+    def _count(self, document: str | None = None) -> int:
+        from qdrant_edge import CountRequest
+        from qdrant_edge import Filter as EdgeFilter
+
+        found = self._condition(Filter(documents=(document,) if document is not None else ()))
+        only = EdgeFilter(must=[found] if found is not None else None, must_not=[_is("kind", CARD)])
+        return int(self._shard.count(CountRequest(exact=True, filter=only)))
+
     def _retrieve(self, ids: Sequence[str], *, with_payload: Any) -> dict[str, dict[str, Any]]:
         if not ids:
             return {}
         with self._lock, self._engine("cannot be read"):
             records = self._shard.retrieve(list(ids), with_payload, False)
-        return {str(r.id): r.payload for r in records if STATE not in r.payload}
+        return {str(r.id): r.payload for r in records if STATE not in r.payload and CARD not in r.payload}
 
     def _scroll(self, only: Any, payload: Any, more: Any = None) -> Iterator[Any]:
         from qdrant_edge import Filter as EdgeFilter
@@ -280,7 +382,7 @@ class EdgeIndex:
         from qdrant_edge import Filter as EdgeFilter
 
         must: list[Any] = [
-            FieldCondition(key, match=MatchAny([str(v) for v in values])) for key, values in _restricted(only) if values
+            FieldCondition(key, match=MatchAny([str(v) for v in values])) for key, values in restricted(only) if values
         ]
         if only.pages:
             must.append(_between("pages", *only.pages))
@@ -315,10 +417,6 @@ class EdgeIndex:
             ) from exc
 
 
-def _restricted(only: Filter) -> tuple[tuple[str, Sequence[str]], ...]:
-    return ("document", only.documents), ("kind", only.kinds), ("layer", only.layers), ("flags", only.flags)
-
-
 def _full(path: Path, why: str) -> StorageFull:
     return StorageFull(f"There is no room to write the index in {path}: {why}.", hint="Free some space and run again.")
 
@@ -341,7 +439,7 @@ def _config(dimensions: int) -> Any:
             DENSE: EdgeVectorParams(size=dimensions, distance=Distance.Cosine),
             ROWS: EdgeVectorParams(size=dimensions, distance=Distance.Cosine, multivector_config=best),
         },
-        sparse_vectors={name: EdgeSparseVectorParams(modifier=Modifier.Idf) for name in (LEXICAL, PAGE)},
+        sparse_vectors={name: EdgeSparseVectorParams(modifier=Modifier.Idf) for name in SPARSE},
         optimizers=EdgeOptimizersConfig(indexing_threshold=EXACT_KB),
     )
 
@@ -350,9 +448,9 @@ def _create(path: Path, dimensions: int) -> Any:
     from qdrant_edge import EdgeShard, PayloadSchemaType, UpdateOperation
 
     shard = EdgeShard.create(str(path), _config(dimensions))
-    for field in ("document", "kind", "layer", "flags", "labels", "references", STATE):
+    for field in KEYWORDS:
         shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
-    for field in ("pages", "ordinal"):
+    for field in INTEGERS:
         shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Integer))
     shard.flush()
     return shard
@@ -370,13 +468,18 @@ def _sparse(vector: SparseVector) -> Any:
     return EdgeSparseVector(list(vector.indices), list(vector.values))
 
 
+def _own(vector: Any) -> Any:
+    """The engine's vector as ``StoredPoint`` has it."""
+    return SparseVector(tuple(vector.indices), tuple(vector.values)) if hasattr(vector, "indices") else vector
+
+
 def _is(key: str, value: str) -> Any:
     from qdrant_edge import FieldCondition, MatchValue
 
     return FieldCondition(key, match=MatchValue(value))
 
 
-def _between(key: str, first: int, last: int) -> Any:
+def _between(key: str, first: int, last: int | None) -> Any:
     from qdrant_edge import FieldCondition, RangeFloat
 
     return FieldCondition(key, range=RangeFloat(gte=first, lte=last))
@@ -390,33 +493,3 @@ def _must(*conditions: Any) -> Any:
 
 def _staged_of(document: str) -> Any:
     return _must(_is("document", document), _is(STATE, STAGED))
-
-
-def _payload(chunk: Chunk) -> dict[str, Any]:
-    """What is filtered or shown, each under its name; the rest of the chunk as JSON."""
-    return {
-        "document": chunk.document,
-        "ordinal": chunk.ordinal,
-        "kind": str(chunk.kind),
-        "layer": str(chunk.layer),
-        "pages": list(chunk.pages),
-        "table": chunk.part.block if chunk.part else None,
-        "text": chunk.text,
-        "context": chunk.context,
-        "read_by": list(chunk.read_by),
-        "flags": list(chunk.flags),
-        "labels": list(chunk.labels),
-        "references": list(chunk.references),
-        "rest": to_json(replace(chunk, id="", document="", text="", context="", read_by=())),
-    }
-
-
-def _chunk(point_id: str, payload: dict[str, Any]) -> Chunk:
-    rest = from_json(Chunk, payload["rest"])
-    own = {k: payload[k] for k in ("document", "text", "context")}
-    return replace(rest, id=point_id, read_by=tuple(payload.get("read_by", ())), **own)  # older points do not say it
-
-
-def _passage(point_id: str, p: dict[str, Any]) -> Passage:
-    place = (p["document"], p["ordinal"], tuple(p["pages"]), Layer(p["layer"]))
-    return Passage(point_id, *place, p["text"], p["context"], p["table"])

@@ -1,21 +1,41 @@
-"""Text to vectors: the protocol of an embedding model, and the models known by name."""
+"""Text to vectors: the protocol of an embedding model, and the models known by name.
+
+A name is stored with an index, so it says which model made the vectors, and nothing that is secret or that may change: keys,
+tokenizers and where a server has moved to are ``ModelOptions``.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
-from paperlode.ingest.errors import InvalidRequest, MissingExtra, ModelUnknown
+from paperlode.ingest.errors import InvalidRequest, ModelUnknown
+
+from .model_families import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Embedder", "SentenceTransformerEmbedder", "load_embedder", "too_long"]
+__all__ = [
+    "DEFAULT",
+    "Embedder",
+    "ModelOptions",
+    "full_name",
+    "load_embedder",
+    "named_address",
+    "same_model",
+    "too_long",
+]
 
 DEFAULT = "minilm"
 SENTENCE_TRANSFORMERS = "st:"
+ENDPOINT = "openai:"
+AT = "@http"
+"""Between the name of a model and the address of its server; neither holds it."""
 
 
 class Embedder(Protocol):
@@ -43,7 +63,7 @@ class Embedder(Protocol):
         ...
 
     def count(self, text: str) -> int:
-        """Tokens of ``text``, special tokens included; never cut at ``max_tokens``."""
+        """Tokens of ``text``, special tokens and the model's prefix for documents included; never cut at ``max_tokens``."""
         ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -63,28 +83,105 @@ class Embedder(Protocol):
         ...
 
 
-def load_embedder(name: str = DEFAULT, *, threads: int | None = None) -> Embedder:
-    """The model called ``name``: ``minilm`` (embedded), or ``st:NAME`` for any sentence-transformers model.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """How models are found and reached. None of it changes a vector, and none of it is stored with an index.
+
+    Attributes:
+        threads: texts embedded at the same time by a model in this process; None takes one a core.
+        folder: where models were put by hand: ``FOLDER/multilingual-e5-small``, or ``FOLDER/intfloat/multilingual-e5-small``.
+        url: where the model is served, in place of the address in its name.
+        key: bearer key of that server.
+        tokenizer: folder, ``tokenizer.json`` or hub name of the tokenizer of a model that is served; None looks for one.
+        max_tokens: the longest text that a served model reads; None for what the server or the model's family says.
+        batch: most texts a request.
+        concurrency: most requests at a time.
+        timeout: seconds that a request may take.
+        attempts: times that a request is made at most; with ``backoff`` seconds before the second, doubled each time.
+    """
+
+    threads: int | None = None
+    folder: Path | None = None
+    url: str | None = None
+    key: str | None = field(default=None, repr=False)
+    tokenizer: str | None = None
+    max_tokens: int | None = None
+    batch: int = 32
+    concurrency: int = 4
+    timeout: float = 60.0
+    attempts: int = 6
+    backoff: float = 0.5
+
+
+def load_embedder(name: str = DEFAULT, *, threads: int | None = None, options: ModelOptions | None = None) -> Embedder:
+    """The model called ``name``.
+
+    - ``minilm``: all-MiniLM-L6-v2, embedded; English.
+    - ``multilingual``, ``bge-m3``, ``qwen3-0.6b``, ...: see ``model_families.PRESETS``; sentence-transformers models.
+    - ``st:NAME``: any sentence-transformers model, by its name on the Hugging Face hub or its folder.
+    - ``openai:MODEL@URL``: a model served by vLLM or anything else with ``/v1/embeddings``.
+
+    The last two may end in ``#FAMILY`` (``model_families.FAMILIES``) where the model's name does not tell what it wants in
+    front of a text; ``#none`` is nothing.
 
     Args:
         name: see above.
-        threads: texts embedded at the same time; None takes one a core.
+        threads: short for ``ModelOptions(threads=...)``.
+        options: how models are found and reached.
 
     Raises:
-        ModelUnknown: no model has that name.
+        ModelUnknown: no model has that name, or it cannot be loaded.
         ModelChecksumMismatch: the weights are not the published ones.
-        MissingExtra: ``st:`` without the extra ``torch``.
+        MissingExtra: ``st:`` without the extra ``torch``, ``openai:`` without the extra ``vllm``.
+        InvalidRequest: an address that is none.
+        ServerError: the server of the model cannot be used.
     """
+    options = options or ModelOptions(threads=threads)
     if name == DEFAULT:
         from .minilm import MiniLM
 
-        return MiniLM(threads=threads)
-    if name.startswith(SENTENCE_TRANSFORMERS) and name != SENTENCE_TRANSFORMERS:
-        return SentenceTransformerEmbedder(name.removeprefix(SENTENCE_TRANSFORMERS), threads=threads)
+        return MiniLM(threads=options.threads)
+    wanted = full_name(name)
+    model = wanted.removeprefix(SENTENCE_TRANSFORMERS)
+    if model and model != wanted:
+        from .sentence_transformer import SentenceTransformerEmbedder
+
+        return SentenceTransformerEmbedder(model, options=options, asked=name)
+    model = wanted.removeprefix(ENDPOINT)
+    if model != wanted and model and not model.startswith(AT):
+        from .openai_embedding import EndpointEmbedder
+
+        return EndpointEmbedder(model, options=options)
     raise ModelUnknown(
         f"No embedding model is called {name!r}.",
-        hint=f"Known: {DEFAULT!r} (embedded), or 'st:NAME' with the name or folder of a sentence-transformers model.",
+        hint=f"Known: {DEFAULT!r} (embedded), {', '.join(map(repr, PRESETS))}, 'st:NAME' with the name or folder of a "
+        "sentence-transformers model, or 'openai:MODEL@URL' with the address of a server.",
     )
+
+
+def full_name(name: str) -> str:
+    """The name that is stored: presets by the model that they stand for, all others as they are."""
+    return f"{SENTENCE_TRANSFORMERS}{PRESETS[name]}" if name in PRESETS else name
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two names are of one model: a server that moved, or another that serves it too, makes no other model."""
+    return _identity(one) == _identity(other)
+
+
+def named_address(name: str, options: ModelOptions | None) -> ModelOptions | None:
+    """The options with the address that a name has, for whoever names a model expressly; unchanged where it has none."""
+    _, at, rest = name.partition(AT)
+    return replace(options or ModelOptions(), url=f"http{rest.partition('#')[0]}") if at else options
+
+
+def _identity(name: str) -> str:
+    name = full_name(name)
+    if not name.startswith(ENDPOINT):
+        return name
+    model, _, address = name.partition(AT)
+    _, mark, family = address.rpartition("#")
+    return f"{model}{mark}{family if mark else ''}"
 
 
 def too_long(tokens: int, limit: int, text: str) -> InvalidRequest:
@@ -93,55 +190,3 @@ def too_long(tokens: int, limit: int, text: str) -> InvalidRequest:
         f"A text of {tokens} tokens is longer than the {limit} the embedding model reads: {text[:60]!r}…",
         hint="Cut it into chunks counted with this model's tokenizer.",
     )
-
-
-class SentenceTransformerEmbedder:
-    """Any sentence-transformers model, on torch (extra ``torch``)."""
-
-    def __init__(self, model: str, *, threads: int | None = None) -> None:
-        try:
-            import torch
-            from sentence_transformers import SentenceTransformer
-        except ImportError as exc:
-            raise MissingExtra.named("sentence-transformers", "torch") from exc
-        if threads:
-            torch.set_num_threads(threads)
-        try:
-            self._model: Any = SentenceTransformer(model)
-        except (OSError, ValueError) as exc:
-            raise ModelUnknown(
-                f"sentence-transformers cannot load {model!r}: {str(exc).splitlines()[0]}",
-                hint="Give the name of a model on the Hugging Face hub, or a folder that holds one.",
-            ) from exc
-        self.name = f"{SENTENCE_TRANSFORMERS}{model}"
-        self.dimensions = int(self._model.get_embedding_dimension() or 0)
-        self.max_tokens = int(self._model.max_seq_length or 512)
-        self._unknown: int | None = self._model.tokenizer.unk_token_id
-
-    def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"]
-        return ids
-
-    def count(self, text: str) -> int:
-        """Tokens of ``text``, special tokens included."""
-        return len(self._ids(text))
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors ``(n, dimensions)``; InvalidRequest for a text that the model would cut."""
-        for text in texts:
-            if (n := self.count(text)) > self.max_tokens:
-                raise too_long(n, self.max_tokens, text)
-        return self._encode(self._model.encode_document, list(texts)).reshape(len(texts), self.dimensions)
-
-    def embed_query(self, text: str) -> NDArray[np.float32]:
-        """The unit vector ``(dimensions,)`` of a question; a long one is cut."""
-        return self._encode(self._model.encode_query, text)
-
-    def _encode(self, encode: Any, text: str | list[str]) -> NDArray[np.float32]:
-        out: NDArray[np.float32] = encode(text, normalize_embeddings=True, show_progress_bar=False)
-        return out
-
-    def reads(self, text: str) -> float:
-        """The share of the tokens that are in the model's vocabulary."""
-        ids = self._ids(text)
-        return 1 - ids.count(self._unknown) / len(ids) if self._unknown is not None and ids else 1.0

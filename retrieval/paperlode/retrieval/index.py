@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from paperlode.ingest.document import Chunk, Kind, Layer
+    from paperlode.ingest.document import Chunk, DocumentCard, Kind, Layer
 
     from .embedding import Embedder
     from .lexical import SparseVector
 
 __all__ = ["INDEX_VERSION", "Filter", "HybridQuery", "Index", "Passage", "Schema", "Scored"]
 
-INDEX_VERSION = 3
+INDEX_VERSION = 4
 """Raised when stored points cannot be read by older code, or older points by this code."""
 
 
@@ -84,6 +84,7 @@ class Filter:
         documents: digests. kinds, layers: any of them.
         pages: first and last, 0-based, both inclusive.
         flags: chunks with any of these flags. without_flags: chunks with none of these.
+        roles: chunks with any of these roles (``Glossary``). labels: chunks with any of these labels.
     """
 
     documents: tuple[str, ...] = ()
@@ -92,6 +93,8 @@ class Filter:
     layers: tuple[Layer, ...] = ()
     flags: tuple[str, ...] = ()
     without_flags: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pages and not 0 <= self.pages[0] <= self.pages[1]:
@@ -102,15 +105,28 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class HybridQuery:
-    """One question to an index: up to ``limit`` best chunks by each of the two vectors, either of which may be missing.
+    """One question to an index: up to ``limit`` best chunks by each of its vectors, any of which may be missing.
 
-    ``dense`` has shape ``(dimensions,)`` and is also compared with the rows of tables, the lexical vector with the pages.
+    Attributes:
+        dense: shape ``(dimensions,)``; also compared with the rows of tables.
+        sparse: the question's terms, for chunks and for pages.
+        limit: candidates by each vector.
+        filter: which chunks count. Within named documents, how rare a term is, is counted in these documents.
+        pairs: terms that follow one another in the question.
+        wanted: terms of line items and phrases that would answer it.
+        roles, labels: chunks that have one of them are candidates too.
+        prefer: digests of documents whose chunks are candidates too, by the same vectors.
     """
 
     dense: NDArray[np.float32] | None
     sparse: SparseVector | None
     limit: int
     filter: Filter = Filter()
+    pairs: SparseVector | None = None
+    wanted: SparseVector | None = None
+    roles: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    prefer: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +134,7 @@ class Scored:
     """A candidate and how well it fits, None where it was not among the best by that vector.
 
     ``dense`` is a cosine, ``lexical`` the chunk's BM25, ``page`` the BM25 of the page it starts on, ``row`` the cosine of
-    the best of its table rows.
+    the best of its table rows, ``pairs`` the BM25 of pairs of terms, ``wanted`` that of the terms that would answer.
     """
 
     id: str
@@ -126,6 +142,11 @@ class Scored:
     lexical: float | None
     page: float | None
     row: float | None = None
+    pairs: float | None = None
+    wanted: float | None = None
+    document: str = ""
+    roles: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +178,9 @@ class Index(Protocol):
         sparse: Sequence[SparseVector],
         pages: Sequence[SparseVector] | None = None,
         rows: Sequence[NDArray[np.float32]] | None = None,
+        *,
+        pairs: Sequence[SparseVector] | None = None,
+        roles: Sequence[tuple[str, ...]] | None = None,
     ) -> None:
         """Stores chunks with their vectors; not searchable yet.
 
@@ -167,11 +191,17 @@ class Index(Protocol):
             sparse: each chunk's own terms.
             pages: for each chunk the terms of the page it starts on, which help to rank it.
             rows: for each chunk the vectors of its entries (``Chunk.entries``), shape ``(entries, dimensions)``.
+            pairs: for each chunk its pairs of terms.
+            roles: for each chunk what it is for (``Glossary.roles_of``).
 
         Raises:
             StorageFull: no room; what was staged before is still there.
             SchemaMismatch: vectors of another length than the index has.
         """
+        ...
+
+    def stage_card(self, card: DocumentCard, whole: SparseVector) -> None:
+        """Stores a document's card with its terms (``sparse_whole``), in place of an older one once it is published."""
         ...
 
     def publish(self, document: str) -> None:
@@ -184,6 +214,16 @@ class Index(Protocol):
 
     def search(self, query: HybridQuery) -> list[Scored]:
         """The candidates of both vectors, unfused, in no particular order. Only published chunks."""
+        ...
+
+    def cards(self, terms: SparseVector, limit: int, documents: Sequence[str] = ()) -> list[tuple[DocumentCard, float]]:
+        """The published cards of the documents that fit the terms best, with their scores, best first.
+
+        Args:
+            terms: of a question (``sparse_names``).
+            limit: how many at most.
+            documents: digests; all when empty.
+        """
         ...
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:

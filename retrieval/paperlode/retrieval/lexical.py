@@ -5,8 +5,10 @@ inverse document frequency (Qdrant's IDF modifier). Length is normalised by a fi
 on nothing but the text.
 
 Tokens: NFKC and lower case; numbers whole and without thousands separators (``$1,284.50`` is ``1284.50``); words
-without English stop words and plural endings (full stemming found no more, measured on 1,071 questions); Chinese words by
-jieba, long words with their parts. A term's index is the CRC-32 of its UTF-8 bytes.
+without English stop words and plural endings (full stemming found no more, measured on 1,071 questions). Chinese is made
+simplified, then gives words by jieba (long ones with their parts) and beside them its characters: a question often shares
+only a character with the page, which has another word for it (``docs/benchmarks.md``). Figures in words and the numbers
+of clauses are given in digits as well. A term's index is the CRC-32 of its UTF-8 bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from .chinese import clauses, numerals, simplified
 from .scripts import CJK
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "SparseVector", "sparse_document", "sparse_page", "sparse_query", "term_counts", "tokens"]
 
-VERSION = 1
+VERSION = 2
 """Raised when the same text gives another vector; stored with an index."""
 
 K1 = 1.2
@@ -65,15 +68,28 @@ class SparseVector:
 
 
 def tokens(text: str) -> Iterator[str]:
-    """The terms of ``text`` in order, repeats included; of a long Chinese word its parts as well."""
-    for match in _TOKEN.finditer(_POSSESSIVE.sub("", unicodedata.normalize("NFKC", text).lower())):
+    """The terms of ``text``, repeats included: clauses by number, then the rest in order."""
+    plain = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", text).lower()).replace(
+        "〇", "零"
+    )  # which is an ideograph
+    if "第" in plain:
+        yield from clauses(plain)
+    for match in _TOKEN.finditer(plain):
         token = match[0]
         if match["number"]:
             yield token.replace(",", "")
         elif match["cjk"]:
-            yield from (t for t in _segmenter()(token) if t not in _STOP_WORDS)
+            yield from _chinese(token)
         elif token not in _STOP_WORDS:
             yield stem(token)
+
+
+def _chinese(run: str) -> Iterator[str]:
+    """The words of a run of ideographs, its characters, and the values of its figures."""
+    run = simplified(run)
+    yield from (t for t in _segmenter()(run) if len(t) > 1 and t not in _STOP_WORDS)
+    yield from (c for c in run if c not in _STOP_WORDS)
+    yield from numerals(run)
 
 
 def term_counts(text: str) -> Counter[int]:

@@ -32,6 +32,7 @@ class Quote:
         text: as printed.
         reading: as an answer shows it: a row with the names of its columns.
         page: where it starts. boxes: where it stands.
+        subject: what a row's first cell is one of: the name of its column.
     """
 
     hit: Hit
@@ -39,12 +40,14 @@ class Quote:
     reading: str
     page: int
     boxes: tuple[PageBox, ...]
+    subject: str = ""
 
     @property
     def embedded(self) -> str:
         """With the heading above it, to be compared with a question."""
         path = self.hit.chunk.heading_path
-        return f"{path[-1]}\n{self.reading}" if path else self.reading
+        said = f"{self.subject} {self.reading}" if self.subject else self.reading
+        return f"{path[-1]}\n{said}" if path else said
 
 
 def quotable(hit: Hit) -> Iterator[Quote]:
@@ -58,16 +61,20 @@ def quotable(hit: Hit) -> Iterator[Quote]:
         text = part.table.row_text(row)
         if len(text.split()) >= SHORTEST:
             boxes = _row_boxes(part.table, row) or hit.regions
-            yield Quote(hit, text, _reading(part.table, row), boxes[0].page if boxes else hit.page, boxes)
+            page, subject = boxes[0].page if boxes else hit.page, _column(part.table, 0)
+            yield Quote(hit, text, _reading(part.table, row), page, boxes, subject)
 
 
-def sentences(text: str) -> Iterator[str]:
-    """Sentences of English and Chinese text, printed lines joined; numbers and common abbreviations do not end one."""
+def sentences(text: str, *, shortest: int = SHORTEST) -> Iterator[str]:
+    """Sentences of English and Chinese text, printed lines joined; numbers and common abbreviations do not end one.
+
+    English ones of fewer than ``shortest`` words are left out, unless they are the last.
+    """
     held = ""
     for piece in _END.split(text):
         held = " ".join(f"{held} {piece}".split())
         if held and not _ABBREVIATION.search(held):
-            if len(held.split()) >= SHORTEST or not held.isascii():
+            if len(held.split()) >= shortest or not held.isascii():
                 yield held
             held = ""
     if held:

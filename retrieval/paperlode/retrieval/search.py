@@ -1,11 +1,8 @@
-"""Questions to hits: one hybrid query, fused, one hit a page, each grown to a passage that can be read alone.
+"""Questions to hits: the question is understood, documents and chunks are looked for, one hit a page is grown to a passage.
 
-Fusion: cosine, BM25 of the chunk, BM25 of its page and the cosine of its best table row are each measured in standard
-deviations over the candidates, then added: half meaning, half words (chunk and page alike), and a fifth more for rows.
-The weights are round, but were chosen on development questions: the halves among about 20 variants on 1,071 of them,
-where this was as good overall as reciprocal ranks, min-max scaling and Qdrant's distribution-based fusion, the fifth
-among about 30 on 287. What is meaning shrinks with the share of the question that the model cannot read, as Chinese
-for an English model.
+What a question names (a company and its year, a statement, a clause, a defined term) lets chunks rise and hides none. The
+order of steps: cards of documents that fit; one hybrid query; fusion (``fusion.Weights``); the best chunk of each page;
+copies of it in other documents folded into it; neighbours up to a passage.
 """
 
 from __future__ import annotations
@@ -17,30 +14,47 @@ from typing import TYPE_CHECKING
 from paperlode.ingest.document import Chunk, Layer
 from paperlode.ingest.errors import InvalidRequest
 
+from .cards import CardFit, fit, sparse_names, unnamed
+from .fields import sparse_pairs, sparse_wanted
+from .fusion import fuse
+from .glossary import Glossary
 from .index import Filter, HybridQuery
-from .lexical import sparse_query
+from .lexical import sparse_query, tokens
 from .passages import PASSAGE_WORDS, grow, window
+from .understanding import understand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from paperlode.ingest.document import PageBox
+    from paperlode.ingest.document import DocumentCard, PageBox
 
     from .embedding import Embedder
-    from .index import Index, Scored
+    from .fusion import Candidate, Weights
+    from .index import Index
+    from .understanding import Understood
 
-__all__ = ["Hit", "Search", "fuse"]
+__all__ = ["Copy", "Hit", "Search"]
 
 DEPTH = 100
 """Candidates taken by each vector."""
+DOCUMENTS = 100
+"""Documents looked at by their cards."""
+PREFERRED = 8
+"""Documents of the organisation that a question names whose chunks are candidates whatever else is found."""
 MAX_LIMIT = 1000
-MEANING = 0.5
-"""Weight of the dense vector for a question that the model can read."""
-ROW = 0.4
-"""Weight of the best table row, as a share of that of the dense vector."""
-_NO_SPREAD = 1e-9
+LEAST_TERMS = 30
+"""Terms of a text whose copies are folded: shorter ones are alike by chance."""
 SHOWN = (Layer.BODY, Layer.NOTE)
 """Layers searched unless the filter names others: no running headers and footers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Where the text of a hit stands a second time: chunk id, digest of the document, first page (0-based)."""
+
+    chunk: str
+    document: str
+    page: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,8 @@ class Hit:
         chunk: the evidence.
         page: the page this hit stands for, 0-based.
         passage: the chunk's text grown to its neighbours on that page.
+        because: what in the question this hit answers to, beside its words and meaning, in words.
+        copies: where the same text stands in other documents.
     """
 
     rank: int
@@ -60,6 +76,8 @@ class Hit:
     chunk: Chunk
     page: int
     passage: str
+    because: tuple[str, ...] = ()
+    copies: tuple[Copy, ...] = ()
 
     @property
     def document(self) -> str:
@@ -77,6 +95,14 @@ class Hit:
         return self.chunk.regions
 
 
+@dataclass(slots=True)
+class _Found:
+    chunk: Chunk
+    candidate: Candidate
+    page: int
+    copies: tuple[Copy, ...] = ()
+
+
 class Search:
     """Searches an index with the model it was written with.
 
@@ -84,15 +110,35 @@ class Search:
         index: to be searched.
         embedder: whose vectors are in it.
         passage_words: how long a passage may grow; a chunk longer than that stays whole, and so does a table of a page.
+        glossary: of notions; None for the one that comes with paperlode.
+        weights: of the fusion; None for the default.
     """
 
-    def __init__(self, index: Index, embedder: Embedder, *, passage_words: int = PASSAGE_WORDS) -> None:
+    def __init__(
+        self,
+        index: Index,
+        embedder: Embedder,
+        *,
+        passage_words: int = PASSAGE_WORDS,
+        glossary: Glossary | None = None,
+        weights: Weights | None = None,
+    ) -> None:
         self._index = index
         self._embedder = embedder
         self._passage_words = passage_words
+        self._glossary = glossary or Glossary.load()
+        self._weights = weights
 
-    def search(self, question: str, *, limit: int = 5, filters: Filter | None = None) -> list[Hit]:
+    def search(
+        self, question: str, *, limit: int = 5, filters: Filter | None = None, said: str | None = None
+    ) -> list[Hit]:
         """The best pages for ``question``, best first; fewer than ``limit`` when there are not more.
+
+        Args:
+            question: as it was asked.
+            limit: 1 to 1000.
+            filters: where to search.
+            said: the question without what only names the documents searched.
 
         Raises:
             InvalidRequest: an empty question, or a limit outside 1 to 1000.
@@ -104,59 +150,114 @@ class Search:
         only = filters or Filter()
         if not only.layers:
             only = replace(only, layers=SHOWN)
-        readable = self._embedder.reads(question)
-        dense = self._embedder.embed_query(question) if readable else None
-        query = HybridQuery(dense, sparse_query(question), max(DEPTH, 10 * limit), only)
-        ranked = fuse(self._index.search(query), meaning=MEANING * readable, depth=query.limit)
-        best = list(islice(self._one_a_page(ranked, only.pages, limit + 2), limit))
-        return self._hits(best)
+        understood = understand(question, self._glossary, said=said)
+        documents = self._documents(question, understood, only)
+        named = _named(documents)
+        asked = unnamed(understood.asked, (documents[d][0] for d in named))
+        readable = self._embedder.reads(asked)
+        query = HybridQuery(
+            self._embedder.embed_query(asked) if readable else None,
+            sparse_query(asked),
+            max(DEPTH, 10 * limit),
+            only,
+            pairs=sparse_pairs(asked),
+            wanted=sparse_wanted(understood.wanted),
+            roles=tuple(understood.roles),
+            labels=understood.labels,
+            prefer=named if len(named) < len(documents) else (),
+        )
+        fits = {d: (score, fitting) for d, (_, score, fitting) in documents.items()}
+        ranked = fuse(
+            self._index.search(query),
+            understood,
+            depth=query.limit,
+            documents=fits,
+            readable=readable,
+            weights=self._weights,
+        )
+        pages = self._one_a_page(ranked, only.pages, limit + 2)
+        best = list(islice(pages if only.documents else _folded(pages), limit))
+        return self._hits(best, understood, documents)
 
-    def _one_a_page(
-        self, ranked: Sequence[tuple[str, float]], pages: tuple[int, int] | None, step: int
-    ) -> Iterator[tuple[Chunk, float, int]]:
-        """The best chunk of every page with its score and page, asking the index for ``step`` chunks at a time."""
+    def _documents(
+        self, question: str, understood: Understood, only: Filter
+    ) -> dict[str, tuple[DocumentCard, float, CardFit]]:
+        """The documents that fit the question, with their score and how their cards fit; none within one document."""
+        if len(only.documents) == 1:
+            return {}
+        found = self._index.cards(sparse_names(question), DOCUMENTS, only.documents)
+        return {card.document: (card, score, fit(card, understood, question)) for card, score in found}
+
+    def _one_a_page(self, ranked: Sequence[Candidate], pages: tuple[int, int] | None, step: int) -> Iterator[_Found]:
+        """The best chunk of every page, asking the index for ``step`` chunks at a time."""
         seen: set[tuple[str, int]] = set()
         for start in range(0, len(ranked), step):
             part = ranked[start : start + step]
-            chunks = {c.id: c for c in self._index.get([i for i, _ in part])}
-            for i, score in part:
-                chunk = chunks.get(i)
+            chunks = {c.id: c for c in self._index.get([c.id for c in part])}
+            for candidate in part:
+                chunk = chunks.get(candidate.id)
                 if chunk is None:
                     continue  # deleted meanwhile
                 on = chunk.pages
                 page = next((p for p in on if pages and pages[0] <= p <= pages[1]), on[0] if on else 0)
                 if (chunk.document, page) not in seen:
                     seen.add((chunk.document, page))
-                    yield chunk, score, page
+                    yield _Found(chunk, candidate, page)
 
-    def _hits(self, best: Sequence[tuple[Chunk, float, int]]) -> list[Hit]:
-        around = self._index.passages([window(chunk) for chunk, _, _ in best])
+    def _hits(
+        self,
+        best: Sequence[_Found],
+        understood: Understood,
+        documents: dict[str, tuple[DocumentCard, float, CardFit]],
+    ) -> list[Hit]:
+        around = self._index.passages([window(f.chunk) for f in best])
         return [
-            Hit(rank, score, chunk, page, grow(chunk, page, around, self._passage_words))
-            for rank, (chunk, score, page) in enumerate(best, 1)
+            Hit(
+                rank,
+                f.candidate.score,
+                f.chunk,
+                f.page,
+                grow(f.chunk, f.page, around, self._passage_words),
+                tuple(_reasons(f, understood, documents)),
+                f.copies,
+            )
+            for rank, f in enumerate(best, 1)
         ]
 
 
-def fuse(candidates: Sequence[Scored], *, meaning: float, depth: int) -> list[tuple[str, float]]:
-    """Ids and fused scores, best first, equal scores by id.
+def _named(documents: dict[str, tuple[DocumentCard, float, CardFit]]) -> tuple[str, ...]:
+    """The documents of the organisation that the question names, those first that fit best."""
+    named = [(d, f, score) for d, (_, score, f) in documents.items() if f.name > 0]
+    named.sort(key=lambda n: (-(n[1].period + n[1].quarter + n[1].kind), -n[2], n[0]))
+    return tuple(d for d, _, _ in named[:PREFERRED])
 
-    Each kind of score is standardised over all candidates. A missing one counts as the lowest of a list that was cut at
-    ``depth`` (the true one is not higher), and as 0 where the list was not full. ``meaning`` is the weight of the dense
-    score, 0 to 1; the rest is shared by chunk and page.
-    """
-    import numpy as np
 
-    if not candidates:
-        return []
-    words = (1 - meaning) / 2
-    scores = np.array([(c.dense, c.lexical, c.page, c.row) for c in candidates], dtype=np.float64)  # None becomes NaN
-    missing = np.isnan(scores)
-    known = len(candidates) - missing.sum(axis=0)
-    lowest = np.where(known >= depth, np.where(missing, np.inf, scores).min(axis=0), 0.0)
-    scores = np.where(missing, lowest, scores)
-    spread = scores.std(axis=0)
-    usable = (known > 0) & (spread > _NO_SPREAD)
-    standard = np.where(usable, (scores - scores.mean(axis=0)) / np.where(usable, spread, 1.0), 0.0)
-    total: list[float] = (standard @ np.array((meaning, words, words, ROW * meaning))).tolist()
-    order = sorted(range(len(candidates)), key=lambda i: (-total[i], candidates[i].id))
-    return [(candidates[i].id, total[i]) for i in order]
+def _folded(pages: Iterable[_Found]) -> Iterator[_Found]:
+    """The hits, each text once: the same words in another document are noted with the first."""
+    by_text: dict[tuple[str, ...], _Found] = {}
+    for found in pages:
+        key = tuple(tokens(found.chunk.text))
+        first = by_text.get(key)
+        if first is not None and first.chunk.document != found.chunk.document:
+            first.copies += (Copy(found.chunk.id, found.chunk.document, found.page),)
+            continue
+        if len(key) >= LEAST_TERMS:
+            by_text.setdefault(key, found)
+        yield found
+
+
+def _reasons(
+    found: _Found, understood: Understood, documents: dict[str, tuple[DocumentCard, float, CardFit]]
+) -> Iterator[str]:
+    """What in the question a hit answers to, in words."""
+    if found.chunk.document in documents:
+        card, _, fitting = documents[found.chunk.document]
+        if fitting.said:
+            yield f"document of {fitting.said}"
+        if fitting.period >= 1 and card.year:
+            yield f"about {card.year}" + (f", quarter {card.quarter}" if card.quarter and fitting.quarter > 0 else "")
+    for role in found.candidate.roles:
+        yield f"is {role.replace('_', ' ')}"
+    for label in understood.labels:
+        if label.lower() in {own.lower() for own in found.chunk.labels}:
+            yield f"defines {label.removeprefix('term:')}" if label.startswith("term:") else f"is {label}"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from paperlode.api.models import ArchiveLike
+from paperlode.api.archive_like import ArchiveLike
 
 __all__ = ["Busy", "Gate", "GateDep"]
 
@@ -20,7 +20,7 @@ class Gate:
     """An archive and the lock around it.
 
     Args:
-        archive: synchronous, one call at a time.
+        archive: synchronous, one call at a time, but for ``answer``.
         patience: seconds a caller waits for the others before ``Busy``.
     """
 
@@ -38,6 +38,11 @@ class Gate:
             yield self._archive
         finally:
             self._lock.release()
+
+    @property
+    def aside(self) -> ArchiveLike:
+        """The archive for what may run beside whoever is inside: ``answer`` alone."""
+        return self._archive
 
 
 def _gate(request: Request) -> Gate:

@@ -30,11 +30,17 @@ STATUS: Mapping[type[errors.PaperlodeError], int] = {
     errors.InvalidRequest: 422,
     errors.ArchiveLocked: 503,
     errors.StorageFull: 503,
+    errors.IndexServerBusy: 503,
+    errors.IndexServerUnreachable: 503,
     errors.ArchiveNotFound: 500,
     errors.ArchiveCorrupt: 500,
     errors.SchemaMismatch: 500,
     errors.ArchiveError: 500,
     errors.ModelError: 500,
+    # a language model that is asked for an answer, or an embedding model behind an address
+    errors.ServerBusy: 503,
+    errors.ServerTimeout: 504,
+    errors.ServerError: 502,
     errors.MissingExtra: 501,
     # a picture is drawn from the original file, which may have gone or changed since it was ingested
     errors.SourceNotFound: 404,

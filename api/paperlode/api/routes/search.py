@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from paperlode.api.answer_models import AnswerOut, CitedAnswer
 from paperlode.api.archive import Scope
 from paperlode.api.models import (
     MAX_FILTERS,
@@ -13,7 +14,6 @@ from paperlode.api.models import (
     MAX_QUESTION,
     AskRequest,
     CitationOut,
-    CitedAnswer,
     HitOut,
     SearchRequest,
     SearchResults,
@@ -80,14 +80,15 @@ def search(gate: GateDep, request: SearchRequest) -> SearchResults:
 
 @router.post("/ask", summary="Ask for a cited answer")
 def ask(gate: GateDep, request: AskRequest) -> CitedAnswer:
-    """An answer in the documents' own words, every statement with its page and boxes."""
+    """An answer, every statement with its page and boxes: quotations, or a language model's checked words."""
     question = _question(request)
     with gate.enter() as archive:
-        answer, hits = archive.ask(question, limit=request.limit, scope=_scope(request))
+        hits = archive.search(question, limit=request.limit, scope=_scope(request))
         names = archive.names(hits)
+    answer = gate.aside.answer(question, hits)
     return CitedAnswer(
         question=question,
-        text=answer.text,
+        **AnswerOut.of(answer).model_dump(),
         citations=[CitationOut.of(c) for c in answer.citations],
         hits=_hits(hits, names),
     )

@@ -1,0 +1,230 @@
+"""An index folder opened, made and closed: what the archive stands on."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from paperlode.api.directory import Directory, Lock, Manifest, make_root
+from paperlode.api.places import elsewhere, place_of
+from paperlode.api.stores import clear_stores, open_stores, settle
+from paperlode.ingest.errors import ArchiveNotFound, InvalidRequest
+
+if TYPE_CHECKING:
+    from llama_index.core.llms import LLM
+
+    from paperlode.ingest.workers import WorkerPool
+    from paperlode.retrieval.embedding import Embedder, ModelOptions
+    from paperlode.retrieval.glossary import Glossary
+    from paperlode.retrieval.rerank import Reranker, RerankOptions
+    from paperlode.retrieval.server_options import CollectionOptions, ServerOptions
+
+__all__ = ["DEFAULT_EMBEDDER", "OpenFolder", "load_model"]
+
+DEFAULT_EMBEDDER = "minilm"
+
+
+class OpenFolder:
+    """One index folder, held by this process until ``close``: its stores, its manifest and its model.
+
+    Attributes:
+        reranker: judges the hits of every search that names none; None where searches stand as they are.
+        reranking: how many hits a reranker judges, and for how long.
+        llm: a LlamaIndex language model that writes the answers; None where they are quotations.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        manifest: Manifest,
+        embedder: Embedder | None,
+        stack: ExitStack,
+        models: ModelOptions | None = None,
+        *,
+        server_key: str | None = None,
+        collection: CollectionOptions | None = None,
+    ) -> None:
+        """Not for callers. ``stack`` lets go of the locked ``directory``; the archive takes over what is on it."""
+        self.directory = directory
+        self._manifest = replace(manifest, ready=True)
+        self._embedder = embedder
+        self._models = models
+        self._server_key = server_key
+        self.reranker: Reranker | None = None
+        self.reranking: RerankOptions | None = None
+        self.llm: LLM | None = None
+        self._lazily = threading.Lock()
+        self._ingesting = threading.Lock()
+        self._pool: WorkerPool | None = None
+        self._index, self._ledger = open_stores(
+            directory, manifest, stack, server_key=server_key, collection=collection
+        )
+        if not manifest.ready:
+            self._manifest.write(directory)
+        settle(self._index, self._ledger, directory.shard(manifest.shard))
+        self._resources = stack.pop_all()
+
+    @cached_property
+    def glossary(self) -> Glossary:
+        """``glossary.toml`` of the folder, else the one that comes with paperlode.
+
+        Raises:
+            InvalidRequest: the file is not written as it should be.
+        """
+        from paperlode.retrieval.glossary import Glossary
+
+        own = self.directory.glossary
+        return Glossary.load(own if own.exists() else None)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path,
+        *,
+        embedder: str | Embedder | None = None,
+        models: ModelOptions | None = None,
+        server_key: str | None = None,
+    ) -> Self:
+        """Open an index folder.
+
+        Args:
+            folder: made by ``create``.
+            embedder: name of the model, or a model; None for the one the index was made with.
+            models: how models are found and reached: keys, tokenizers, where a server has moved to.
+            server_key: API key of the Qdrant server, where the index is on one.
+
+        Raises:
+            ArchiveNotFound, ArchiveLocked, ArchiveCorrupt: there is none, another process has it, it is damaged.
+            SchemaMismatch: made with another model or by another version; both are named.
+            ArchiveError: the Qdrant server cannot be used.
+        """
+        from paperlode.retrieval.embedding import named_address
+
+        directory = Directory(Path(folder).expanduser())
+        manifest = Manifest.read(directory)
+        with ExitStack() as stack:
+            stack.callback(Lock(directory).release)
+            manifest = Manifest.read(directory)  # again: another process may just have been creating it
+            if not manifest.ready:
+                raise ArchiveNotFound(
+                    f"The index in {str(directory.root)!r} was begun and never finished.",
+                    hint=f"Make it with: paperlode ingest PATH --index {directory.root}",
+                )
+            if embedder is not None:
+                manifest.check_embedder(embedder if isinstance(embedder, str) else embedder.name, directory.root)
+            if isinstance(embedder, str) and embedder != manifest.schema.get("embedder"):
+                models = named_address(embedder, models)
+            given = None if isinstance(embedder, str) else embedder
+            return cls(directory, manifest, given, stack, models, server_key=server_key)
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | Path,
+        *,
+        embedder: str | Embedder = DEFAULT_EMBEDDER,
+        models: ModelOptions | None = None,
+        server: ServerOptions | None = None,
+        collection: CollectionOptions | None = None,
+    ) -> Self:
+        """Make an empty index in a new or empty folder. ``models`` as for ``open``.
+
+        With a ``server``, chunks and vectors go there, into a new collection kept as ``collection`` says; the folder keeps
+        the ledger. The key is not stored.
+
+        Raises:
+            ModelUnknown, MissingExtra, ModelChecksumMismatch: the model cannot be had; nothing is made.
+            ArchiveError: the folder cannot be written, or holds other things. StorageFull: no room.
+        """
+        from paperlode.retrieval.index import Schema
+
+        model = load_model(embedder, models)
+        directory = Directory(Path(folder).expanduser())
+        make_root(directory)
+        with ExitStack() as stack:
+            stack.callback(Lock(directory).release)
+            if directory.manifest.exists() and Manifest.read(directory).ready:
+                raise InvalidRequest(f"There is an index in {str(directory.root)!r} already.", hint="Open it.")
+            manifest = Manifest(Schema.of(model).to_dict(), server=place_of(server) if server else None)
+            manifest.write(directory)
+            clear_stores(directory)
+            key = server.api_key if server else None
+            return cls(directory, manifest, model, stack, models, server_key=key, collection=collection)
+
+    @classmethod
+    def open_or_create(
+        cls,
+        folder: str | Path,
+        *,
+        embedder: str | Embedder | None = None,
+        models: ModelOptions | None = None,
+        server: ServerOptions | None = None,
+        server_key: str | None = None,
+        collection: CollectionOptions | None = None,
+    ) -> Self:
+        """Open the index, or make one where there is none. Arguments and errors as for ``open`` and ``create``.
+
+        Also raises:
+            InvalidRequest: there is one, and not on that ``server``.
+        """
+        key = server.api_key if server else server_key
+        try:
+            archive = cls.open(folder, embedder=embedder, models=models, server_key=key)
+        except ArchiveNotFound:
+            fresh = embedder or DEFAULT_EMBEDDER
+            return cls.create(folder, embedder=fresh, models=models, server=server, collection=collection)
+        if server and place_of(server) != archive.server:
+            archive.close()
+            raise elsewhere(archive.directory.root, archive.server, server)
+        return archive
+
+    def close(self) -> None:
+        """Let go of the folder. Idempotent."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model of this index, loaded when first needed.
+
+        Raises:
+            SchemaMismatch: the model of that name gives other vectors today.
+        """
+        with self._lazily:
+            if self._embedder is None:
+                model = load_model(str(self._manifest.schema["embedder"]), self._models, named=False)
+                self._manifest.stored_schema(self.directory.root).check(model)
+                self._embedder = model
+            return self._embedder
+
+    @property
+    def server(self) -> dict[str, Any] | None:
+        """Where the index is on a Qdrant server; None for an embedded one."""
+        return self._manifest.server
+
+    @property
+    def shard(self) -> str:
+        """Name of the embedded index, a folder in the archive's."""
+        return self._manifest.shard
+
+
+def load_model(embedder: str | Embedder, models: ModelOptions | None, *, named: bool = True) -> Embedder:
+    """The model. ``named``: the caller named it expressly, so an address in the name goes before that in the options."""
+    if not isinstance(embedder, str):
+        return embedder
+    from paperlode.retrieval.embedding import load_embedder, named_address
+
+    models = named_address(embedder, models) if named else models
+    return load_embedder(embedder) if models is None else load_embedder(embedder, options=models)

@@ -1,0 +1,48 @@
+"""Where an archive's index is, when it is on a Qdrant server: as the manifest has it, without the key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paperlode.ingest.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from paperlode.retrieval.server_options import ServerOptions
+
+__all__ = ["elsewhere", "place_of", "server_at"]
+
+
+def place_of(server: ServerOptions) -> dict[str, Any]:
+    """What a manifest keeps of a server."""
+    return {"url": server.url, "collection": server.collection, "grpc": server.prefer_grpc}
+
+
+def server_at(place: Mapping[str, Any], key: str | None) -> ServerOptions:
+    """The server that a manifest names, reached with a key.
+
+    Raises:
+        InvalidRequest: what the manifest says is no URL and no name of a collection.
+    """
+    from paperlode.retrieval.server_options import ServerOptions
+
+    return ServerOptions(
+        url=str(place.get("url", "")),
+        collection=str(place.get("collection", "")),
+        prefer_grpc=bool(place.get("grpc")),
+        api_key=key,
+    )
+
+
+def elsewhere(root: Path, place: Mapping[str, Any] | None, asked: ServerOptions) -> InvalidRequest:
+    """The error for an archive whose index is not where it was asked to be."""
+    where = (
+        f"in the collection {place.get('collection')!r} on {place.get('url')}" if place else "embedded in its folder"
+    )
+    return InvalidRequest(
+        f"The index of {str(root)!r} is {where}, not in {asked.place}.",
+        hint="Leave out --qdrant (PAPERLODE_QDRANT), or take another folder with --index; an embedded index is copied there "
+        "with: paperlode push.",
+    )

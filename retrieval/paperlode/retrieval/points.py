@@ -1,0 +1,154 @@
+"""What a stored point is, the same on Qdrant Edge and on a server: its vectors' names, its payload, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_OID, uuid5
+
+from paperlode.ingest.document import Chunk, DocumentCard, Layer, from_json, to_json
+
+from .index import Passage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .index import Filter
+    from .lexical import SparseVector
+
+__all__ = [
+    "CARD",
+    "DENSE",
+    "INTEGERS",
+    "KEYWORDS",
+    "LEXICAL",
+    "MEANT",
+    "PAGE",
+    "PAIRS",
+    "PASSAGE_FIELDS",
+    "ROWS",
+    "SPARSE",
+    "STAGED",
+    "STATE",
+    "WHOLE",
+    "StoredPoint",
+    "card_from",
+    "card_point",
+    "chunk_from",
+    "passage_from",
+    "payload_of",
+    "restricted",
+    "vectors_of",
+]
+
+DENSE, ROWS = "dense", "rows"
+"""Vectors of meaning (cosine): of the chunk, and of the rows of its table (a multivector, the best of them counts)."""
+LEXICAL, PAGE, PAIRS, WHOLE = "lexical", "page", "pairs", "whole"
+"""Sparse vectors (BM25: with the inverse document frequency as modifier): of the chunk, of the page it starts on, of its pairs
+of terms; and of a whole document, on the point of its card."""
+SPARSE = (LEXICAL, PAGE, PAIRS, WHOLE)
+CARD = "card"
+"""The kind of a point that is a document's card, and the field in which it stands as JSON."""
+STATE, STAGED = "state", "staged"
+"""A point that is not published yet has ``state: staged``; one that is published has no such field."""
+KEYWORDS = ("document", "kind", "layer", "flags", "labels", "references", "roles", STATE)
+"""Payload fields with an index of words."""
+INTEGERS = ("pages", "ordinal")
+"""Payload fields with an index of numbers."""
+MEANT = {layer for layer in Layer if layer is not Layer.FURNITURE}
+"""Layers whose chunks have a vector of meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPoint:
+    """A published point as it lies in an index, to be copied into another.
+
+    Attributes:
+        id: the chunk's.
+        payload: as ``payload_of`` made it.
+        vectors: by name: lists of floats, lists of such lists, or ``SparseVector``.
+    """
+
+    id: str
+    payload: Mapping[str, Any]
+    vectors: Mapping[str, Any]
+
+
+def vectors_of(
+    chunk: Chunk,
+    dense: NDArray[np.float32],
+    lexical: SparseVector,
+    *,
+    page: SparseVector | None,
+    rows: NDArray[np.float32] | None,
+    pairs: SparseVector | None = None,
+    sparse: Callable[[SparseVector], Any],
+) -> dict[str, Any]:
+    """The vectors of a chunk's point, by name; ``sparse`` makes an engine's own sparse vector."""
+    vectors: dict[str, Any] = {LEXICAL: sparse(lexical)}
+    if chunk.layer is not Layer.FURNITURE:
+        vectors[DENSE] = dense.tolist()
+    if page is not None:
+        vectors[PAGE] = sparse(page)
+    if pairs is not None:
+        vectors[PAIRS] = sparse(pairs)
+    if rows is not None and len(rows):
+        vectors[ROWS] = rows.tolist()
+    return vectors
+
+
+def payload_of(chunk: Chunk, roles: Sequence[str] = ()) -> dict[str, Any]:
+    """What is filtered or shown, each under its name; the rest of the chunk as JSON."""
+    return {
+        "document": chunk.document,
+        "ordinal": chunk.ordinal,
+        "kind": str(chunk.kind),
+        "layer": str(chunk.layer),
+        "pages": list(chunk.pages),
+        "table": chunk.part.block if chunk.part else None,
+        "text": chunk.text,
+        "context": chunk.context,
+        "read_by": list(chunk.read_by),
+        "flags": list(chunk.flags),
+        "labels": list(chunk.labels),
+        "references": list(chunk.references),
+        "roles": list(roles),
+        "rest": to_json(replace(chunk, id="", document="", text="", context="", read_by=())),
+    }
+
+
+def chunk_from(point_id: str, payload: Mapping[str, Any]) -> Chunk:
+    """The chunk back from its point."""
+    rest = from_json(Chunk, payload["rest"])
+    own = {k: payload[k] for k in ("document", "text", "context")}
+    return replace(rest, id=point_id, read_by=tuple(payload.get("read_by", ())), **own)  # older points do not say it
+
+
+def card_point(card: DocumentCard) -> tuple[str, dict[str, Any]]:
+    """Id and payload of the point of a document's card; another card has another id."""
+    text = to_json(card)
+    return str(uuid5(NAMESPACE_OID, text)), {"document": card.document, "kind": CARD, CARD: text}
+
+
+def card_from(payload: Mapping[str, Any]) -> DocumentCard:
+    """The card back from its point."""
+    return from_json(DocumentCard, payload[CARD])
+
+
+PASSAGE_FIELDS = ("document", "ordinal", "pages", "layer", "text", "context", "table")
+"""Payload fields that a passage is made of."""
+
+
+def passage_from(point_id: str, p: Mapping[str, Any]) -> Passage:
+    """The passage of a point."""
+    place = (p["document"], p["ordinal"], tuple(p["pages"]), Layer(p["layer"]))
+    return Passage(point_id, *place, p["text"], p["context"], p["table"])
+
+
+def restricted(only: Filter) -> tuple[tuple[str, Sequence[str]], ...]:
+    """Payload fields and the words that a filter wants any of in them; none where it does not restrict."""
+    named = (("document", only.documents), ("kind", only.kinds), ("layer", only.layers), ("flags", only.flags))
+    return *named, ("roles", only.roles), ("labels", only.labels)
