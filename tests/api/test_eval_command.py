@@ -1,6 +1,7 @@
 """``paperlode eval``: what it prints and writes, how runs are kept and compared, and what it proposes."""
 
 import json
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -25,7 +26,7 @@ FILLER = (
 PUMP = "Press the red button to stop the pump, and wait until the wheel stands still."
 FILES = {"lease": (f"{RENT}\n\n{FILLER}",), "notice": ("", f"{NOTICE}\n\n{FILLER}"), "manual": (PUMP,)}
 """Pages of each file; one is blank."""
-QUESTIONS = [
+QUESTIONS: list[dict[str, Any]] = [
     {
         "id": "rent",
         "question": "How high is the rent?",

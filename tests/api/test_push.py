@@ -252,3 +252,10 @@ def test_samples_make_sense() -> None:
     for wrong in wrongs:
         with pytest.raises(InvalidRequest):
             Samples(**wrong)
+
+
+def test_its_help_names_the_settings() -> None:
+    """What stands in square brackets in a help text is shown, and not taken for markup."""
+    said = CliRunner().invoke(cli.app, ["push", "--help"], env={"COLUMNS": "200"}).output
+    for words in ("paperlode[qdrant]", "[env: PAPERLODE_QDRANT]", "default: paperlode]"):
+        assert words in said

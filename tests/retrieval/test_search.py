@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paperlode.ingest.document import Chunk, Entry, Kind, Layer, Table, TablePart
+from paperlode.ingest.document import Cell, Chunk, Entry, Kind, Layer, Table, TablePart
 from paperlode.ingest.errors import InvalidRequest
 from paperlode.retrieval.fusion import Weights, fuse
 from paperlode.retrieval.index import Filter, HybridQuery, Scored
 from paperlode.retrieval.passages import TABLE_WORDS
 from paperlode.retrieval.search import Search
 from paperlode.retrieval.understanding import Understood
+from paperlode.retrieval.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -247,3 +248,87 @@ def test_a_word_that_only_one_chunk_has_counts() -> None:
     """Where the list of words was not full, what is missing from it has no such word."""
     candidates = [Scored(f"{i}", 0.5 + i / 1000, None, None) for i in range(20)] + [Scored("rare", 0.5, 7.0, 7.0)]
     assert fuse(candidates, Understood("asked"), depth=100)[0].id == "rare"
+
+
+def publish(index: EdgeIndex, embedder: MiniLM, name: str, chunks: Sequence[Chunk]) -> None:
+    """A document with its file name."""
+    writer = Writer(index, embedder)
+    writer.begin(chunks[0].document)
+    writer.add(chunks)
+    writer.commit(chunks[0].document, name)
+
+
+def test_the_named_organisations_document_comes_first_and_the_hit_says_why(
+    index: EdgeIndex, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """Of two reports with the same sentences that of the company asked about; of its two years the one asked for."""
+    for n, (company, year) in enumerate(
+        [("Orlen Pumps, Inc.", 2021), ("Orlen Pumps, Inc.", 2022), ("Vale Marine, Inc.", 2022)]
+    ):
+        front = f"FORM 10-K\nFor the fiscal year ended December 31, {year}\n{company}\n(Exact name of registrant)"
+        text = f"Net sales of the year were {n}00 million dollars, and the company had {n}0 plants."
+        publish(
+            index,
+            embedder,
+            f"{n}.pdf",
+            [chunk_of(front, document=f"d{n}"), chunk_of(text, document=f"d{n}", ordinal=1, page=1)],
+        )
+    search = Search(index, embedder)
+    (best,) = search.search("What were the net sales of Orlen Pumps in FY2022?", limit=1)
+    assert (best.document, best.page) == ("d1", 1)
+    assert "document of Orlen Pumps, Inc." in best.because
+    assert "about 2022" in best.because
+    (other,) = search.search("What were the net sales of Vale Marine in FY2022?", limit=1)
+    assert (other.document, other.page) == ("d2", 1)
+
+
+def test_the_name_of_a_party_is_not_searched_for_in_its_contract(
+    index: EdgeIndex, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """The page with the parties' names and signatures is not better for having them."""
+    texts = [
+        "SUPPLY AGREEMENT between Kestrel Rowe Facilities LLC and Lindenmoor Foods, Inc. for Lindenmoor services",
+        "The Customer shall pay a fixed fee of $48,600 per month.",
+        "Signed for Lindenmoor Foods, Inc. Plant services, monthly inspection by Lindenmoor.",
+    ]
+    publish(index, embedder, "scan.pdf", [chunk_of(t, ordinal=i, page=i) for i, t in enumerate(texts)])
+    (best,) = Search(index, embedder).search("What monthly fee does Lindenmoor Foods pay?", limit=1)
+    assert best.page == 1
+
+
+def test_the_same_text_in_other_documents_is_one_hit(index: EdgeIndex, embedder: MiniLM, chunk_of: ChunkOf) -> None:
+    """Noted with the first; within one document, and when documents are named, every page stays a hit."""
+    text = (
+        "Either party may end this agreement for convenience with ninety days of written notice to the other, and the Supplier "
+        "then delivers all goods ordered before the notice arrived, at the prices and terms of delivery agreed until then. "
+        "Tools, drawings, samples and spare parts go back within thirty working days after the last shipment left the factory."
+    )
+    for document in ("d1", "d2", "d3"):
+        publish(index, embedder, f"{document}.pdf", [chunk_of(text, document=document, page=3)])
+    publish(index, embedder, "d4.pdf", [chunk_of("Notice goes to the registered office.", document="d4")])
+    search = Search(index, embedder)
+    hits = search.search("ninety days of notice", limit=3)
+    assert [h.chunk.text == text for h in hits].count(True) == 1
+    assert {c.document for c in hits[0].copies} | {hits[0].document} == {"d1", "d2", "d3"}
+    assert {c.page for c in hits[0].copies} == {3}
+    named = search.search("ninety days of notice", filters=Filter(documents=("d1", "d2")))
+    assert {h.document for h in named} == {"d1", "d2"}
+
+
+def test_a_measure_leads_to_the_statement_that_has_its_line_items(
+    index: EdgeIndex, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """Which says none of the question's words; the table's role is among the reasons."""
+    rows = ["Total current assets | 40", "Inventories | 9", "Total assets | 90", "Total current liabilities | 20"]
+    rows += ["Total liabilities | 30", "Accounts payable | 7", "Cash and cash equivalents | 5", "Total equity | 60"]
+    cells = tuple(Cell(r, c, t) for r, row in enumerate(rows) for c, t in enumerate(row.split(" | ")))
+    part = TablePart(1, 0, len(rows), len(rows), Table(len(rows), 2, cells))
+    chunks = [
+        chunk_of("The board met in a quick session of less than an hour.", ordinal=0, page=0),
+        chunk_of("\n".join(rows), ordinal=1, page=1, kind=Kind.TABLE, part=part),
+        *(chunk_of(f"Plant {i} lies beside a river and makes pumps.", ordinal=2 + i, page=2 + i) for i in range(6)),
+    ]
+    publish(index, embedder, "report.pdf", chunks)
+    (best,) = Search(index, embedder).search("What is the quick ratio?", limit=1)
+    assert best.page == 1
+    assert "is balance sheet" in best.because

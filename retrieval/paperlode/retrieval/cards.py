@@ -143,7 +143,7 @@ def unnamed(question: str, cards: Iterable[DocumentCard]) -> str:
                         gone.update(range(i, end))
     if gone and left == question:
         pieces = [question[a:b] for a, b in _outside(placed, gone, len(question))]
-        left = " ".join(" ".join(pieces).split())
+        left = " ".join(w for w in " ".join(pieces).split() if any(c.isalnum() for c in w))
     return left if sum(1 for _ in tokens(left)) >= LEAST_LEFT else question
 
 
