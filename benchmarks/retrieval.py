@@ -31,6 +31,23 @@ def ranked(
     ]
 
 
+def answer_all(archive: Archive, questions: list[dict[str, Any]], work: Path, *, limit: int) -> list[str]:
+    """Writes both runs; gives the names of documents that the archive does not have."""
+    names = {d.digest: Path(d.name).stem for d in archive.documents()}
+    digests = {n: d for d, n in names.items()}
+    with (
+        (work / "doc.jsonl").open("w", encoding="utf-8") as doc,
+        (work / "corpus.jsonl").open("w", encoding="utf-8") as corpus,
+    ):
+        for q in questions:
+            digest = digests.get(q["doc_name"])
+            inside = ranked(archive, q["question"], names, limit, Scope(documents=(digest,))) if digest else []
+            everywhere = ranked(archive, q["question"], names, limit, None)
+            for out, hits in ((doc, inside), (corpus, everywhere)):
+                out.write(json.dumps({"question_id": q["question_id"], "ranked": hits}, ensure_ascii=False) + "\n")
+    return sorted({q["doc_name"] for q in questions} - set(digests))
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--pdfs", type=Path, required=True)
@@ -39,9 +56,7 @@ def main() -> None:
     ap.add_argument("--limit", type=int, default=10)
     a = ap.parse_args()
     a.work.mkdir(parents=True, exist_ok=True)
-    data = json.loads(a.questions.read_text(encoding="utf-8"))
-    questions = data["questions"]
-    wanted = {q["doc_name"] for q in questions} | set(data.get("docs", ()))
+    questions = json.loads(a.questions.read_text(encoding="utf-8"))["questions"]
     with Archive.open_or_create(a.work / "index") as archive:
         with peak_memory() as peak:
             start = time.perf_counter()
@@ -51,21 +66,8 @@ def main() -> None:
             f"{time.perf_counter() - start:.0f} s; peak {peak.pss_mb:.0f} MB; {len(report.page_problems)} failed pages",
             file=sys.stderr,
         )
-        names = {d.digest: Path(d.name).stem for d in archive.documents()}
-        digests = {n: d for d, n in names.items()}
-        missing = sorted(wanted - set(digests))
-        if missing:
+        if missing := answer_all(archive, questions, a.work, limit=a.limit):
             print(f"not in {a.pdfs}: {', '.join(missing)}", file=sys.stderr)
-        with (
-            (a.work / "doc.jsonl").open("w", encoding="utf-8") as doc,
-            (a.work / "corpus.jsonl").open("w", encoding="utf-8") as corpus,
-        ):
-            for q in questions:
-                digest = digests.get(q["doc_name"])
-                inside = ranked(archive, q["question"], names, a.limit, Scope(documents=(digest,))) if digest else []
-                everywhere = ranked(archive, q["question"], names, a.limit, None)
-                for out, hits in ((doc, inside), (corpus, everywhere)):
-                    out.write(json.dumps({"question_id": q["question_id"], "ranked": hits}, ensure_ascii=False) + "\n")
         print(f"{len(questions)} questions answered into {a.work}", file=sys.stderr)
 
 

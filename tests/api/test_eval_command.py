@@ -357,3 +357,11 @@ def test_a_language_model_is_asked_about_passages_spread_over_pages(tmp_path, do
     assert 1 < made.passages <= 8
     assert made.questions[0].status == "proposed"
     assert set(made.barren) == {"lease.pdf", "manual.pdf"}
+    wrong = ScriptedLLM(json.dumps([{"question": "What does the flat cost a month?", "answer": "1,350 euros"}]))
+    again = Archive.open(tmp_path / "index", embedder=word_model)
+    with (
+        again,
+        pytest.raises(InvalidRequest, match=r"was shown \d passages, and asked nothing that its passage answers"),
+    ):
+        propose(again, count=1, llm=wrong)
+    assert 1 < len(wrong.asked) <= 4

@@ -104,6 +104,11 @@ def _written(
         asked += 1
         new = [p for p in write_questions_with(llm, source, read_table=read_table) if before.add(names[g], p.question)]
         found += [p.row(names[g]) for p in new[: count - len(found)]]
+    if asked and not found:
+        raise InvalidRequest(
+            f"The language model was shown {asked} passages, and asked nothing that its passage answers.",
+            hint="Try another model, or leave it out: questions are then made from the structure.",
+        )
     return Proposed(_told(found, barren), tuple(barren), asked)
 
 

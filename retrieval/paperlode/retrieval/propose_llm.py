@@ -104,7 +104,7 @@ def write_questions_with(llm: LLM, source: Source, *, read_table: ReadTable | No
         ServerError: the model's server gives no answer.
     """
     text = source.chunk.shown_text[:LONGEST]
-    where = " > ".join((source.label, *source.chunk.heading_path))
+    where = " > ".join(dict.fromkeys((source.label, *source.chunk.heading_path)))
     shown = f"{where}\n{text}".replace("\u27e6", "[").replace("\u27e7", "]")
     reply = _reply(llm, _RULES, f"{_OPENED}\n{shown}\n{_CLOSED}")
     evidence = Evidence(1, (source.chunk,), around=source.label, read_table=read_table)

@@ -1,0 +1,161 @@
+"""Weights of the fusion, cross-validated over documents: chosen on some, judged on the others.
+
+    python benchmarks/fusion_weights.py --set reports INDEX QUESTIONS --set contracts INDEX QUESTIONS [--folds 5] [--draws 200]
+
+Each set is an archive that ``retrieval.py`` made and its questions. Every question is searched once inside its document and,
+where its track is asked over a whole archive (``--whole``), once over all; what the index finds is kept, and then fused anew with
+each setting. The documents of each set are dealt into folds by name. For every fold the setting is taken that is best on the
+other folds, of ``--draws`` settings drawn from wide ranges that do not know the weights in the code, and then judged on the fold.
+The value is the mean over tracks of the mean of hit@5 and MRR@10, so that no track counts more for having more questions.
+Beside it: the weights in the code, all weights equal, meaning alone and words alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paperlode.api.archive import Archive, Scope
+from paperlode.retrieval import search as search_module
+from paperlode.retrieval.fusion import Weights, fuse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NOTHING = dict.fromkeys((f.name for f in fields(Weights)), 0.0)
+FIXED = {
+    "all equal": Weights(**dict.fromkeys(NOTHING, 0.5)),
+    "meaning alone": Weights(**{**NOTHING, "dense": 1.0}),
+    "words alone": Weights(**{**NOTHING, "lexical": 1.0}),
+    "in the code": Weights(),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One search as the fusion got it."""
+
+    track: str
+    fold: tuple[str, str]
+    gold: frozenset[tuple[str, int]]
+    candidates: tuple[Any, ...]
+    understood: Any
+    options: Mapping[str, Any]
+    pages: Mapping[str, tuple[str, tuple[int, ...]]]
+
+    def score(self, weights: Weights) -> tuple[float, float]:
+        """hit@5 and MRR@10 over pages."""
+        seen: set[tuple[str, int]] = set()
+        for candidate in fuse(self.candidates, self.understood, **self.options, weights=weights):
+            document, on = self.pages[candidate.id]
+            key = (document, on[0] if on else 0)
+            if key in seen:
+                continue
+            seen.add(key)
+            if any((document, p) in self.gold for p in on):
+                return float(len(seen) <= 5), 1 / len(seen)
+            if len(seen) == 10:
+                break
+        return 0.0, 0.0
+
+
+def captured(name: str, index: Path, questions: Path, whole: Sequence[str]) -> list[Asked]:
+    kept: list[tuple[Any, Any, Any]] = []
+
+    def note(candidates: Any, understood: Any, **options: Any) -> Any:
+        kept.append((tuple(candidates), understood, {k: v for k, v in options.items() if k != "weights"}))
+        return fuse(candidates, understood, **options)
+
+    search_module.fuse = note  # type: ignore[assignment]
+    out: list[Asked] = []
+    with Archive.open(index) as archive:
+        names = {d.digest: Path(d.name).stem for d in archive.documents()}
+        digests = {n: d for d, n in names.items()}
+        store = archive._index  # noqa: SLF001  the pages of all candidates, not only of the hits
+        for q in json.loads(questions.read_text("utf-8"))["questions"]:
+            gold = frozenset((e["doc"], int(e["page"])) for e in q["evidence"])
+            scopes: list[tuple[str, Scope | None]] = [("inside", Scope(documents=(digests[q["doc_name"]],)))]
+            if q["track"] in whole:
+                scopes.append(("whole", None))
+            for where, scope in scopes:
+                kept.clear()
+                archive.search(q["question"], limit=10, scope=scope)
+                ((candidates, understood, options),) = kept
+                chunks = store.get([c.id for c in candidates])
+                pages = {c.id: (names[c.document], c.pages) for c in chunks}
+                out.append(
+                    Asked(f"{q['track']} {where}", (name, q["doc_name"]), gold, candidates, understood, options, pages)
+                )
+    search_module.fuse = fuse
+    return out
+
+
+def drawn(rng: random.Random) -> Weights:
+    """Log-uniform from 0.05 to 2, and each but meaning and words at 0 once in four times."""
+    values = {}
+    for name in NOTHING:
+        out = name not in {"dense", "lexical"} and rng.random() < 0.25
+        values[name] = 0.0 if out else round(0.05 * 40 ** rng.random(), 3)
+    return Weights(**values)
+
+
+def by_track(asked: Sequence[Asked], scores: Sequence[tuple[float, float]], wanted: set[int]) -> dict[str, list[float]]:
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0])
+    for i in wanted:
+        for k in (0, 1):
+            sums[asked[i].track][k] += scores[i][k]
+        sums[asked[i].track][2] += 1
+    return {t: [s[0] / s[2], s[1] / s[2]] for t, s in sorted(sums.items())}
+
+
+def value(tracks: Mapping[str, Sequence[float]]) -> float:
+    return sum((h + m) / 2 for h, m in tracks.values()) / len(tracks)
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--set", nargs=3, action="append", required=True, metavar=("NAME", "INDEX", "QUESTIONS"))
+    ap.add_argument("--whole", nargs="*", default=["financebench", "ohr_law"])
+    ap.add_argument("--folds", type=int, default=5)
+    ap.add_argument("--draws", type=int, default=200)
+    ap.add_argument("--seed", type=int, default=0)
+    a = ap.parse_args()
+    asked = [one for s in a.set for one in captured(s[0], Path(s[1]), Path(s[2]), a.whole)]
+    print(f"{len(asked)} searches kept", file=sys.stderr)
+    fold_of = {}
+    for name in {one.fold[0] for one in asked}:
+        for i, document in enumerate(sorted({one.fold[1] for one in asked if one.fold[0] == name})):
+            fold_of[name, document] = i % a.folds
+    rng = random.Random(a.seed)  # noqa: S311
+    settings = [drawn(rng) for _ in range(a.draws)]
+    scores = []
+    for n, weights in enumerate([*settings, *FIXED.values()], 1):
+        scores.append([one.score(weights) for one in asked])
+        print(f"\r{n} of {len(settings) + len(FIXED)} settings", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    held: list[tuple[float, float]] = [(0.0, 0.0)] * len(asked)
+    for fold in range(a.folds):
+        inside = {i for i, one in enumerate(asked) if fold_of[one.fold] == fold}
+        outside = set(range(len(asked))) - inside
+        best = max(range(len(settings)), key=lambda s: value(by_track(asked, scores[s], outside)))
+        for i in inside:
+            held[i] = scores[best][i]
+        chosen = {f.name: getattr(settings[best], f.name) for f in fields(Weights)}
+        print(json.dumps({"fold": fold, "chosen": chosen}))
+    everything = set(range(len(asked)))
+    rows = [("chosen on the other folds", held)]
+    rows += [(name, scores[len(settings) + i]) for i, name in enumerate(FIXED)]
+    for name, got in rows:
+        tracks = by_track(asked, got, everything)
+        said = {t: f"{h:.3f} / {m:.3f}" for t, (h, m) in tracks.items()}
+        print(json.dumps({"weights": name, "value": round(value(tracks), 4), **said}))
+
+
+if __name__ == "__main__":
+    main()
