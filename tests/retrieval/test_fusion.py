@@ -38,7 +38,7 @@ def test_scores_of_different_scales_count_alike() -> None:
         scored("b", dense=0.3, lexical=9.0),
         scored("c", dense=0.2, lexical=1.0),
     ]
-    large = [replace(c, lexical=1000 * c.lexical) for c in some]
+    large = [replace(c, lexical=1000 * (c.lexical or 0.0)) for c in some]
     assert order(some) == order(large)
     assert order(some)[-1] == "c"
 
