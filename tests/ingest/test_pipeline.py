@@ -13,7 +13,8 @@ from paperlode.ingest.chunking import CHUNKER_VERSION
 from paperlode.ingest.document import Block, Box, Kind, PageBox, PageFailure, ParsedPage
 from paperlode.ingest.errors import ModelUnknown, SourceCorrupt, StorageFull
 from paperlode.ingest.ledger import Ledger, Recipe
-from paperlode.ingest.pipeline import RunOptions, recover, run
+from paperlode.ingest.pipeline import RunOptions, run
+from paperlode.ingest.recovery import recover
 from paperlode.ingest.stopwatch import Stopwatch
 
 RECIPE = Recipe("fake-1", CHUNKER_VERSION, "words")

@@ -114,7 +114,7 @@ def settle(index: Index, ledger: Ledger, shard: Path) -> None:
         ArchiveCorrupt: chunks are missing, or there are more than were recorded.
     """
     from paperlode.api.sink import Cleaner
-    from paperlode.ingest.pipeline import recover
+    from paperlode.ingest.recovery import recover
 
     again = [digest for digest, status in ledger.staging().items() if status == "indexed"]
     recover(Cleaner(index), ledger)

@@ -29,6 +29,7 @@ from paperlode.ingest.errors import (
 )
 from paperlode.ingest.feed import Done, Failed, Feed, Opened, Page, ends_run, internal_error, storage_full
 from paperlode.ingest.readers import Readers
+from paperlode.ingest.recovery import Remover, recover
 from paperlode.ingest.report import IngestedDocument, Meter, PageProblem, Progress, RunReport, SourceProblem
 from paperlode.ingest.stopwatch import Stopwatch
 
@@ -45,30 +46,16 @@ __all__ = [
     "IngestedDocument",
     "PageProblem",
     "Progress",
-    "Remover",
     "RunOptions",
     "RunReport",
     "Sink",
     "SourceProblem",
-    "recover",
     "run",
 ]
 
 _BATCH = 128
 
 log = logging.getLogger(__name__)
-
-
-class Remover(Protocol):
-    """The half of a sink that takes things away."""
-
-    def discard(self, document: str) -> None:
-        """Drop what is staged of the document; a visible version stays. Nothing staged is no error."""
-        ...
-
-    def remove(self, document: str) -> None:
-        """Drop the document altogether. No such document is no error."""
-        ...
 
 
 class Sink(Remover, Protocol):
@@ -158,22 +145,6 @@ def run(
     watch = watch or Stopwatch()
     chunker = partial(chunk, parser=recipe.parser, counter=counter, options=chunking)
     return _Run(feed=feed, chunker=chunker, sink=sink, ledger=ledger, recipe=recipe, meter=meter, watch=watch).go()
-
-
-def recover(sink: Remover, ledger: Ledger) -> None:
-    """Clear away what a crashed run left: staged chunks, and documents that no file holds any more.
-
-    A document that never was finished is removed altogether: the crash may have come in the middle of its commit.
-    """
-    for digest, status in ledger.staging().items():
-        if status == "indexed":
-            sink.discard(digest)
-        else:
-            sink.remove(digest)
-        ledger.leave(digest)
-    for digest in ledger.orphans():
-        sink.remove(digest)
-        ledger.remove(digest)
 
 
 class _DocumentError(Exception):
