@@ -126,3 +126,12 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_the_shipped_file_is_a_glossary_like_any_other() -> None:
     """It loads by its path, so a copy of it can be edited."""
     assert len(Glossary.load(DATA).notions) == len(Glossary.load().notions)
+
+
+def test_a_phrase_of_small_words_is_found_as_it_is_written() -> None:
+    """One-off is not in every question that says one; how long is not in every question that says long."""
+    shipped = Glossary.load()
+    assert not [n.name for n in shipped.notions_in("May one party assign the pump?") if n.name == "non recurring"]
+    assert "non recurring" in [n.name for n in shipped.notions_in("Were there one-off costs?")]
+    assert "r d" in [n.name for n in shipped.notions_in("What was spent on R&D?")]
+    assert not shipped.notions_in("Is the long table in the hall?")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from paperlode.ingest.errors import InvalidRequest
+from paperlode.api.environment import bounded, filled
 
 if TYPE_CHECKING:
     from paperlode.retrieval.embedding import ModelOptions
@@ -17,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "read_settings"]
 
 
-class Settings(BaseSettings):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """Defaults of the options; an option on the command line goes before. Each is read from ``PAPERLODE_`` + its name.
 
     Attributes:
@@ -50,43 +49,41 @@ class Settings(BaseSettings):
         llm_model: its name there. llm_key: bearer key. llm_context: tokens that it reads, answer included.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PAPERLODE_", extra="ignore")
-
     index: Path = Path("paperlode-index")
     embedding: str | None = None
     model: str | None = None
     embedding_url: str | None = None
-    embedding_key: str | None = Field(default=None, repr=False)
+    embedding_key: str | None = field(default=None, repr=False)
     embedding_tokenizer: str | None = None
-    embedding_max_tokens: int | None = Field(default=None, ge=16)
-    embedding_requests: int = Field(default=4, ge=1, le=256)
+    embedding_max_tokens: int | None = bounded(None, ge=16)
+    embedding_requests: int = bounded(4, ge=1, le=256)
     models: Path | None = None
     rerank: str = ""
-    rerank_key: str | None = Field(default=None, repr=False)
+    rerank_key: str | None = field(default=None, repr=False)
     rerank_tokenizer: str | None = None
-    rerank_seconds: float = Field(default=10.0, gt=0)
-    rerank_candidates: int = Field(default=30, ge=1, le=1000)
-    workers: int | None = Field(default=None, ge=1, le=256)
-    page_timeout: float = Field(default=180.0, gt=0)
-    memory_limit: int = Field(default=1800, ge=200)
-    min_free: int = Field(default=256, ge=0)
+    rerank_seconds: float = bounded(10.0, gt=0)
+    rerank_candidates: int = bounded(30, ge=1, le=1000)
+    workers: int | None = bounded(None, ge=1, le=256)
+    page_timeout: float = bounded(180.0, gt=0)
+    memory_limit: int = bounded(1800, ge=200)
+    min_free: int = bounded(256, ge=0)
     host: str = "127.0.0.1"
-    port: int = Field(default=8765, ge=0, le=65535)
+    port: int = bounded(8765, ge=0, le=65535)
     parser: str = "auto"
     server: str = ""
-    server_key: str | None = Field(default=None, repr=False)
+    server_key: str | None = field(default=None, repr=False)
     vl_version: str | None = None
     text_layer: str = "ignore"
     layout: str | None = None
     device: str = "cpu"
     qdrant: str = ""
-    qdrant_key: str | None = Field(default=None, repr=False)
+    qdrant_key: str | None = field(default=None, repr=False)
     qdrant_grpc: bool = False
     collection: str = "paperlode"
     llm_url: str = ""
     llm_model: str = ""
-    llm_key: str | None = Field(default=None, repr=False)
-    llm_context: int = Field(default=8192, ge=1024)
+    llm_key: str | None = field(default=None, repr=False)
+    llm_context: int = bounded(8192, ge=1024)
 
     @property
     def embedder(self) -> str | None:
@@ -144,11 +141,4 @@ def read_settings(**given: object) -> Settings:
     Raises:
         InvalidRequest: a value makes no sense; names the option, the value and why.
     """
-    try:
-        return Settings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else ""
-        raise InvalidRequest(
-            f"--{name.replace('_', '-')} (or PAPERLODE_{name.upper()}) is {first['input']!r}: {first['msg']}."
-        ) from None
+    return filled(Settings, "PAPERLODE_", {k: v for k, v in given.items() if v is not None})

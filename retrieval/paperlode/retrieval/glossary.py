@@ -7,6 +7,7 @@ the words of a question (operating margin, change of control) to line items and 
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMED", "Glossary", "Notion", "Role", "default_glossary", "row_labels"]
 
+_WORD = re.compile(r"[a-z0-9]+")
 DATA = Path(__file__).parent / "data" / "glossary.toml"
 NAMED = ".named"
 """Ends the role of a chunk whose heading or caption names it, beside what it contains: the statement itself, no summary."""
@@ -36,19 +38,26 @@ LONGEST_HEADING = 10
 
 @dataclass(frozen=True, slots=True)
 class _Phrase:
-    """A phrase to be found in text: by its terms in order, a Chinese one by its characters."""
+    """A phrase to be found in text: by its terms in order, a Chinese one by its characters.
+
+    One of several words of which one term is left at most (``one-off``, ``how long``, ``R&D``) is found by its words as they are.
+    """
 
     text: str
     key: str
-    chinese: bool
+    by: str
 
     @classmethod
     def of(cls, text: str) -> _Phrase:
-        chinese = cjk_share(text) > 0
-        return cls(text, simplified(text) if chinese else _terms(text), chinese)
+        if cjk_share(text) > 0:
+            return cls(text, simplified(text), "plain")
+        terms, words = _terms(text), _words(text)
+        literal = len(terms.split()) <= 1 < len(words.split())
+        return cls(text, words if literal else terms, "words" if literal else "terms")
 
     def stands_in(self, text: _Text) -> bool:
-        return self.key in (text.plain if self.chinese else text.terms)
+        found: str = getattr(text, self.by)
+        return self.key in found
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +66,21 @@ class _Text:
 
     plain: str
     terms: str
+    words: str
 
     @classmethod
     def of(cls, text: str) -> _Text:
-        return cls(simplified(unicodedata.normalize("NFKC", text)), _terms(text))
+        return cls(simplified(unicodedata.normalize("NFKC", text)), _terms(text), _words(text))
 
 
 def _terms(text: str) -> str:
     """The terms of BM25 in order, with a space before, between and after them."""
     return f" {' '.join(tokens(text))} "
+
+
+def _words(text: str) -> str:
+    """All its words, small, in the same form."""
+    return f" {' '.join(_WORD.findall(text.lower()))} "
 
 
 @dataclass(frozen=True, slots=True)

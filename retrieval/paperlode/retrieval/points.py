@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
-from paperlode.ingest.document import Chunk, DocumentCard, Layer, from_json, to_json
+from paperlode.ingest.document import Chunk, DocumentCard, Layer, to_json
+from paperlode.ingest.plain_json import few_from_json
 
 from .index import Passage
 
@@ -122,7 +123,7 @@ def payload_of(chunk: Chunk, roles: Sequence[str] = ()) -> dict[str, Any]:
 
 def chunk_from(point_id: str, payload: Mapping[str, Any]) -> Chunk:
     """The chunk back from its point."""
-    rest = from_json(Chunk, payload["rest"])
+    rest = few_from_json(Chunk, payload["rest"])
     own = {k: payload[k] for k in ("document", "text", "context")}
     return replace(rest, id=point_id, read_by=tuple(payload.get("read_by", ())), **own)  # older points do not say it
 
@@ -135,7 +136,7 @@ def card_point(card: DocumentCard) -> tuple[str, dict[str, Any]]:
 
 def card_from(payload: Mapping[str, Any]) -> DocumentCard:
     """The card back from its point."""
-    return from_json(DocumentCard, payload[CARD])
+    return few_from_json(DocumentCard, payload[CARD])
 
 
 PASSAGE_FIELDS = ("document", "ordinal", "pages", "layer", "text", "context", "table")
