@@ -49,7 +49,7 @@ def test_documents_are_read_as_pydantic_reads_them(document: ParsedDocument) -> 
 
 def test_cards_are_read_as_pydantic_reads_them() -> None:
     """A card comes back equal."""
-    card = DocumentCard("d", names=("Acme Inc.",), kind="contract", year=2024)
+    card = DocumentCard("d", "a.pdf", names=("Acme Inc.",), kind="contract", year=2024)
     assert plain_from_json(DocumentCard, to_json(card)) == card == from_json(DocumentCard, to_json(card))
 
 

@@ -63,6 +63,9 @@ def test_a_question_is_searched_without_the_names_of_its_documents() -> None:
     assert unnamed("What did Harrow & Vale, Inc. pay for rent?", [CARD]) == "What did pay for rent?"
     assert unnamed("How deep may the harrow cut?", [CARD]) == "How deep may the harrow cut?"
     assert unnamed("恒澜科技股份有限公司的营业收入是多少？", [CHINESE]).strip() == "的营业收入是多少？"
+    assert unnamed("What is the 'Harrow Business' in the deed?", [CARD]) == "What is the 'Harrow Business' in the deed?"
+    assert unnamed("Where is the Harrow Road depot?", [CARD]) == "Where is the Harrow Road depot?"
+    assert unnamed("What was Harrow FY2022 net sales growth?", [CARD]) == "What was FY2022 net sales growth?"
     assert unnamed("What did Harrow & Vale pay for rent?", []) == "What did Harrow & Vale pay for rent?"
 
 

@@ -127,7 +127,7 @@ class Contents(OpenFolder):
 
     def names(self, hits: Sequence[Hit]) -> dict[str, str]:
         """File names of the documents of the hits and of their copies, by digest."""
-        return self._ledger.names({h.document for h in hits} | {c.document for h in hits for c in h.copies})
+        return self._late_ledger.names({h.document for h in hits} | {c.document for h in hits for c in h.copies})
 
     def hit(self, chunk: str) -> Chunk:
         """The chunk with this id.
@@ -160,7 +160,7 @@ class Contents(OpenFolder):
         return []
 
     def _name_of(self, digest: str) -> str:
-        return self._ledger.names({digest}).get(digest, "")
+        return self._late_ledger.names({digest}).get(digest, "")
 
     def _filter(self, scope: Scope | None) -> Any:
         from paperlode.ingest.document import Kind, Layer

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from paperlode.api.directory import Directory, Lock, Manifest, make_root
 from paperlode.api.places import elsewhere, place_of
-from paperlode.api.stores import clear_stores, open_stores, settle
+from paperlode.api.stores import clear_stores, open_stores
 from paperlode.ingest.errors import ArchiveNotFound, InvalidRequest
 
 if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
+    from paperlode.ingest.ledger import Ledger
     from paperlode.ingest.workers import WorkerPool
     from paperlode.retrieval.embedding import Embedder, ModelOptions
     from paperlode.retrieval.glossary import Glossary
@@ -60,13 +61,15 @@ class OpenFolder:
         self._lazily = threading.Lock()
         self._ingesting = threading.Lock()
         self._pool: WorkerPool | None = None
-        self._index, self._ledger = open_stores(
+        self._index, self._late_ledger = open_stores(
             directory, manifest, stack, server_key=server_key, collection=collection
         )
-        if not manifest.ready:
-            self._manifest.write(directory)
-        settle(self._index, self._ledger, directory.shard(manifest.shard))
         self._resources = stack.pop_all()
+
+    @property
+    def _ledger(self) -> Ledger:
+        """The ledger, opened in full when first needed."""
+        return self._late_ledger.whole()
 
     @cached_property
     def glossary(self) -> Glossary:

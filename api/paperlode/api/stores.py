@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, InvalidRequest
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from paperlode.api.directory import Directory, Manifest
+    from paperlode.api.late_ledger import LateLedger
     from paperlode.ingest.ledger import Ledger
     from paperlode.retrieval.index import Index, Schema
     from paperlode.retrieval.server import QdrantIndex
@@ -26,22 +28,23 @@ def open_stores(
     *,
     server_key: str | None = None,
     collection: CollectionOptions | None = None,
-) -> tuple[Index, Ledger]:
-    """The index and the ledger of a locked folder; ``stack`` closes them.
+) -> tuple[Index, LateLedger]:
+    """The index and the ledger of a locked folder, made to agree; ``stack`` closes them.
+
+    Where a glance at the ledger says that all is settled, it is not opened in full.
 
     Args:
         directory: locked by this process.
-        manifest: its manifest.
+        manifest: its manifest; written as ready where it is new.
         stack: closes both.
         server_key: of the server of an index that is on one.
         collection: how a new collection there is kept; None for the default.
 
     Raises:
-        ArchiveCorrupt: one is missing or damaged. SchemaMismatch: another version wrote it.
+        ArchiveCorrupt: one is missing or damaged, or they do not fit together. SchemaMismatch: another version wrote it.
         ArchiveError: the server of the index cannot be used.
     """
-    from paperlode.ingest.ledger import Ledger
-    from paperlode.retrieval.edge import EdgeIndex
+    from paperlode.api.late_ledger import LateLedger
 
     schema = manifest.stored_schema(directory.root)
     if manifest.ready and not directory.ledger.exists():
@@ -49,24 +52,38 @@ def open_stores(
             f"The ledger {str(directory.ledger)!r} is missing.",
             hint="Restore it from a backup, or delete the folder and ingest again.",
         )
-    ledger = Ledger.open(directory.ledger)
-    stack.callback(ledger.close)
+    late = LateLedger(directory.ledger)
+    stack.callback(late.close)
+    seen = late.glance() if manifest.ready else None
+    ledger = None if seen and seen.settled else late.whole()
+    index: Index
     if manifest.server:
-        _finish_reindex(manifest, ledger, server_key)
-        on_server = open_on_server(manifest, schema, server_key, collection)
+        if ledger:
+            _finish_reindex(manifest, ledger, server_key)
+        index = on_server = open_on_server(manifest, schema, server_key, collection)
         stack.callback(on_server.close)
         on_server.claim()  # a move to the server may have ended before this
         clear_shards(directory)
-        return on_server, ledger
-    ledger.reindex.take_over(manifest.shard)  # a run that embedded anew may have ended between manifest and ledger
-    clear_strays(directory, manifest, ledger)
-    shard = directory.shard(manifest.shard)
-    gone = not shard.exists()
-    if gone and manifest.ready:
-        ledger.forget_index()  # its folder was deleted: the next ingest makes it anew from the pages kept
-    index = EdgeIndex(shard, schema, create=gone)
-    stack.callback(index.close)
-    return index, ledger
+    else:
+        from paperlode.retrieval.edge import EdgeIndex
+
+        if ledger:
+            ledger.reindex.take_over(
+                manifest.shard
+            )  # a run that embedded anew may have ended between manifest and ledger
+        clear_strays(directory, manifest, ledger)
+        shard = directory.shard(manifest.shard)
+        gone = not shard.exists()
+        if gone and manifest.ready:
+            ledger = late.whole()
+            ledger.forget_index()  # its folder was deleted: the next ingest makes it anew from the pages kept
+        index = EdgeIndex(shard, schema, create=gone)
+        stack.callback(index.close)
+    if not manifest.ready:
+        replace(manifest, ready=True).write(directory)
+    if ledger or not seen or index.count() != seen.chunks:
+        settle(index, late.whole(), directory.shard(manifest.shard))
+    return index, late
 
 
 def _finish_reindex(manifest: Manifest, ledger: Ledger, key: str | None) -> None:
@@ -135,11 +152,11 @@ def settle(index: Index, ledger: Ledger, shard: Path) -> None:
         )
 
 
-def clear_strays(directory: Directory, manifest: Manifest, ledger: Ledger) -> None:
-    """Removes every shard but the one that counts and the one that is being made to take its place."""
+def clear_strays(directory: Directory, manifest: Manifest, ledger: Ledger | None) -> None:
+    """Removes every shard but the one that counts and, where a ``ledger`` is given, the one being made to take its place."""
     import shutil
 
-    making = ledger.reindex.under_way()
+    making = ledger.reindex.under_way() if ledger else None
     for shard in directory.shards():
         if shard.name not in {manifest.shard, making and making[0]}:
             shutil.rmtree(shard, ignore_errors=True)

@@ -70,7 +70,7 @@ _DATE = re.compile(
 _WRITTEN = "Inc Incorporated Corp Corporation Company Co LLC L.L.C Ltd Limited PLC LP L.P LLP N.A S.A AG GmbH B.V N.V Trust Bank"
 _FORMS = [*_WRITTEN.split(), *_WRITTEN.upper().split()]
 _SUFFIX = "(?:" + "|".join(re.escape(f) for f in dict.fromkeys(_FORMS)) + ")"
-_ORGANISATION = re.compile(rf"((?:[A-Z0-9][\w&’'.-]*,?\s+(?:(?:of|and|the|&)\s+)?){{1,6}}?{_SUFFIX})\b\.?")
+_ORGANISATION = re.compile(rf"((?:[A-Z0-9][\w&’'.-]*,?\s+(?:(?:of|and|the|&)\s+)?){{1,6}}?{_SUFFIX})\b(?!-)\.?")
 _REGISTRANT = re.compile(r"([^\n()]{3,80}?)\s*\n?\s*\(\s*exact name of (?:the )?registrant", re.IGNORECASE)
 _CHINESE_ORGANISATION = re.compile(
     r"[\u4e00-\u9fff（）()]{2,30}?(?:股份有限公司|有限责任公司|有限公司|集团公司|研究院|研究所)"

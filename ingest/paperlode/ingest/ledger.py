@@ -93,7 +93,7 @@ class Ledger:
         """
         text = str(where)
         is_url = isinstance(where, str) and "://" in where
-        engine = sa.create_engine(text if is_url else f"sqlite:///{text}")
+        engine = sa.create_engine(text if is_url else sa.URL.create("sqlite", database=text))
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", sqlite_settings)
         name = engine.url.render_as_string(hide_password=True) if is_url else text

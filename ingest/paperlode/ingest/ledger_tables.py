@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveError, ArchiveLocked, PaperlodeError, StorageFull
+from paperlode.ingest.ledger_glance import LEDGER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,9 +32,6 @@ __all__ = [
     "paths",
     "read_by",
 ]
-
-LEDGER_VERSION = 1
-"""Raised when an older ledger can no longer be read as it is."""
 
 metadata = sa.MetaData()
 

@@ -11,7 +11,7 @@ import sys
 import types
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -46,7 +46,7 @@ def plain_from_json(kind: type[_T], data: str | bytes) -> _T:
     return value
 
 
-@lru_cache(maxsize=None)
+@cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
     """What makes a value of a type out of what the JSON parser gives."""
     arguments = get_args(kind)

@@ -77,6 +77,7 @@ _NO_NAME = frozenset(
 """Words of file names that name nobody."""
 SHORTEST = 3
 """Characters of a name: shorter ones stand in other words' places."""
+_QUOTES = tuple("'\"“‘「《")
 LEAST_LEFT = 2
 """Terms that must be left of a question without its names."""
 SURE = 5
@@ -136,15 +137,24 @@ def unnamed(question: str, cards: Iterable[DocumentCard]) -> str:
                     end = i + len(call)
                     while end < len(words) and words[end] in _FORM and question[placed[end][1]].isupper():
                         end += 1
-                    if (
-                        question[placed[i][1] : placed[end - 1][2]]
-                        != question[placed[i][1] : placed[end - 1][2]].lower()
-                    ):
+                    if _is_name_alone(question, placed, i, end):
                         gone.update(range(i, end))
     if gone and left == question:
         pieces = [question[a:b] for a, b in _outside(placed, gone, len(question))]
         left = " ".join(w for w in " ".join(pieces).split() if any(c.isalnum() for c in w))
     return left if sum(1 for _ in tokens(left)) >= LEAST_LEFT else question
+
+
+def _is_name_alone(question: str, placed: Sequence[tuple[str, int, int]], start: int, end: int) -> bool:
+    """Whether words are written as a name, and are no part of a longer one or of something quoted."""
+    first, last = placed[start][1], placed[end - 1][2]
+    if question[first:last] == question[first:last].lower() or question[first - 1 : first] in _QUOTES:
+        return False
+    if end == len(placed):
+        return True
+    word, a, b = placed[end]
+    longer = question[last:a] == " " and question[a].isupper() and word.isalpha() and not question[a:b].isupper()
+    return not longer
 
 
 def _outside(placed: Sequence[tuple[str, int, int]], gone: set[int], length: int) -> Iterator[tuple[int, int]]:

