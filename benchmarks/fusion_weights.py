@@ -7,7 +7,7 @@ where its track is asked over a whole archive (``--whole``), once over all; what
 each setting. The documents of each set are dealt into folds by name. For every fold the setting is taken that is best on the
 other folds, of ``--draws`` settings drawn from wide ranges that do not know the weights in the code, and then judged on the fold.
 The value is the mean over tracks of the mean of hit@5 and MRR@10, so that no track counts more for having more questions.
-Beside it: the weights in the code, all weights equal, meaning alone and words alone.
+Beside it: the weights in the code, the same without each of them, all weights equal, meaning alone and words alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import json
 import random
 import sys
 from collections import defaultdict
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ FIXED = {
     "meaning alone": Weights(**{**NOTHING, "dense": 1.0}),
     "words alone": Weights(**{**NOTHING, "lexical": 1.0}),
     "in the code": Weights(),
+    **{f"in the code, without {name}": replace(Weights(), **{name: 0.0}) for name in NOTHING},
 }
 
 

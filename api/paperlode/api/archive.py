@@ -306,7 +306,8 @@ class Archive(Contents):
         from paperlode.retrieval.search import Search
 
         asked = without_names(question, [self.document(d).name for d in scope.documents] if scope else [])
-        plain = Search(self._index, self.embedder, glossary=self.glossary)
+        glossary = self.glossary  # before the model, which may still be loading in a thread
+        plain = Search(self._index, self.embedder, glossary=glossary)
         search: Search | RerankedSearch = plain
         if judge := reranker or self.reranker:
             from paperlode.retrieval.rerank import RerankedSearch

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from paperlode.api.ahead import Ahead
 from paperlode.api.directory import Directory, Lock, Manifest, make_root
 from paperlode.api.places import elsewhere, place_of
 from paperlode.api.stores import clear_stores, open_stores
@@ -48,6 +49,7 @@ class OpenFolder:
         *,
         server_key: str | None = None,
         collection: CollectionOptions | None = None,
+        to_search: bool = False,
     ) -> None:
         """Not for callers. ``stack`` lets go of the locked ``directory``; the archive takes over what is on it."""
         self.directory = directory
@@ -61,6 +63,9 @@ class OpenFolder:
         self._lazily = threading.Lock()
         self._ingesting = threading.Lock()
         self._pool: WorkerPool | None = None
+        self._model_ahead: Ahead[Embedder] | None = None
+        if to_search and embedder is None and manifest.schema.get("embedder") == DEFAULT_EMBEDDER:
+            self._model_ahead = Ahead(self._load_model)
         self._index, self._late_ledger = open_stores(
             directory, manifest, stack, server_key=server_key, collection=collection
         )
@@ -91,6 +96,7 @@ class OpenFolder:
         embedder: str | Embedder | None = None,
         models: ModelOptions | None = None,
         server_key: str | None = None,
+        to_search: bool = False,
     ) -> Self:
         """Open an index folder.
 
@@ -99,6 +105,8 @@ class OpenFolder:
             embedder: name of the model, or a model; None for the one the index was made with.
             models: how models are found and reached: keys, tokenizers, where a server has moved to.
             server_key: API key of the Qdrant server, where the index is on one.
+            to_search: a question follows at once: the embedded model is loaded while the stores are opened. Where it cannot
+                be loaded, the first question says so, as without this.
 
         Raises:
             ArchiveNotFound, ArchiveLocked, ArchiveCorrupt: there is none, another process has it, it is damaged.
@@ -122,7 +130,7 @@ class OpenFolder:
             if isinstance(embedder, str) and embedder != manifest.schema.get("embedder"):
                 models = named_address(embedder, models)
             given = None if isinstance(embedder, str) else embedder
-            return cls(directory, manifest, given, stack, models, server_key=server_key)
+            return cls(directory, manifest, given, stack, models, server_key=server_key, to_search=to_search)
 
     @classmethod
     def create(
@@ -192,6 +200,13 @@ class OpenFolder:
             self._pool = None
         self._resources.close()
 
+    def leave(self) -> None:
+        """As ``close``, but for the index and the lock, where the process ends at once and nothing was written."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+        self._late_ledger.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -207,10 +222,14 @@ class OpenFolder:
         """
         with self._lazily:
             if self._embedder is None:
-                model = load_model(str(self._manifest.schema["embedder"]), self._models, named=False)
+                ahead, self._model_ahead = self._model_ahead, None
+                model = ahead.result() if ahead else self._load_model()
                 self._manifest.stored_schema(self.directory.root).check(model)
                 self._embedder = model
             return self._embedder
+
+    def _load_model(self) -> Embedder:
+        return load_model(str(self._manifest.schema["embedder"]), self._models, named=False)
 
     @property
     def server(self) -> dict[str, Any] | None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paperlode.api import command
 from paperlode.api.command import (
+    end_after_reading,
     faces,
     open_archive,
     open_to_search,
@@ -82,6 +84,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             getattr(stream, "reconfigure")(errors="backslashreplace")  # noqa: B009  not every stream has it
+    command.own_process = True
     app()
 
 
@@ -130,6 +133,7 @@ def search(
             terminal.print_json({"question": question, "hits": views.hit_objects(hits, names)})
         else:
             views.show_hits(hits, names)
+        end_after_reading(archive)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What the commands share: errors as messages, settings, the archive, files written."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from paperlode.api.settings import Settings
 
 __all__ = [
+    "end_after_reading",
     "faces",
     "log_to_stderr",
     "open_archive",
@@ -28,6 +30,9 @@ __all__ = [
     "write",
     "write_text",
 ]
+
+own_process = False
+"""Whether this process ends with its command, as that of the console script does."""
 
 
 @contextmanager
@@ -51,18 +56,19 @@ def settings_of(**given: Any) -> "Settings":
     return read_settings(**given)
 
 
-def open_archive(index: Path | None) -> "Archive":
+def open_archive(index: Path | None, *, to_search: bool = False) -> "Archive":
     """The archive in that folder, or in the one of the settings."""
     from paperlode.api.archive import Archive
 
     settings = settings_of(index=index)
-    return Archive.open(settings.index, models=settings.embedding_models, server_key=settings.qdrant_key)
+    models = settings.embedding_models
+    return Archive.open(settings.index, models=models, server_key=settings.qdrant_key, to_search=to_search)
 
 
 def open_to_search(index: Path | None, rerank: str | None = None) -> "Archive":
     """The archive with the reranker that is given, or that of the settings."""
     settings = settings_of(index=index, rerank=rerank)
-    archive = open_archive(settings.index)
+    archive = open_archive(settings.index, to_search=True)
     if settings.rerank:
         from paperlode.retrieval.rerank import RerankOptions, load_reranker
 
@@ -73,6 +79,19 @@ def open_to_search(index: Path | None, rerank: str | None = None) -> "Archive":
             archive.close()
             raise
     return archive
+
+
+def end_after_reading(archive: "Archive") -> None:
+    """Ends the process of a command that has only read an embedded index, with exit code 0; inside another program, nothing.
+
+    Closing the engine writes to the disk what has not changed, and waits for it; the process's end takes nothing from an index
+    that was only read. What was printed is out before, or the error of that is raised.
+    """
+    if own_process and archive.server is None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        archive.leave()
+        os._exit(0)
 
 
 def use_llm(archive: "Archive", url: str | None = None, model: str | None = None) -> None:
