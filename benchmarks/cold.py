@@ -2,9 +2,9 @@
 
     python benchmarks/cold.py --index DIR [--n 15] [--question TEXT]
 
-Each is a new process with warm file caches. Bare: ``python -c`` that imports onnxruntime, tokenizers and qdrant_edge, loads the
-same model and tokenizer, embeds the question, opens the same shard and sends one dense query. The last line is JSON: medians of
-the wall seconds and of the CPU seconds (user and system) of both, and the ratio of the wall medians.
+Each is a new process with warm file caches, its modules compiled. Bare: ``python -c`` that imports onnxruntime, tokenizers and
+qdrant_edge, loads the same model and tokenizer, embeds the question, opens the same shard and sends one dense query. The last
+line is JSON: medians of the wall seconds and of the CPU seconds (user and system) of both, and the ratio of the wall medians.
 """
 
 from __future__ import annotations

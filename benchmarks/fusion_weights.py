@@ -3,9 +3,10 @@
     python benchmarks/fusion_weights.py --set reports INDEX QUESTIONS --set contracts INDEX QUESTIONS [--folds 5] [--draws 200]
 
 Each set is an archive that ``retrieval.py`` made and its questions. Every question is searched once inside its document and,
-where its track is asked over a whole archive (``--whole``), once over all; what the index finds is kept, and then fused anew with
-each setting. The documents of each set are dealt into folds by name. For every fold the setting is taken that is best on the
-other folds, of ``--draws`` settings drawn from wide ranges that do not know the weights in the code, and then judged on the fold.
+where its track is asked over a whole archive (``--whole``), once over all; what each weight alone gives each candidate is kept,
+and then put together with each setting. The documents of each set are dealt into folds by name. For every fold the setting is
+taken that is best on the other folds, of ``--draws`` settings drawn from wide ranges that do not know the weights in the code, and then
+judged on the fold.
 The value is the mean over tracks of the mean of hit@5 and MRR@10, so that no track counts more for having more questions.
 Beside it: the weights in the code, the same without each of them, all weights equal, meaning alone and words alone.
 """
@@ -20,6 +21,8 @@ from collections import defaultdict
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from paperlode.api.archive import Archive, Scope
 from paperlode.retrieval import search as search_module
@@ -40,30 +43,41 @@ FIXED = {
 
 @dataclass(frozen=True)
 class Asked:
-    """One search as the fusion got it."""
+    """One search as the fusion got it: what each weight alone gives each candidate, shape (candidates, weights).
+
+    The fused score is linear in the weights, so these are all that any setting needs.
+    """
 
     track: str
     fold: tuple[str, str]
-    gold: frozenset[tuple[str, int]]
-    candidates: tuple[Any, ...]
-    understood: Any
-    options: Mapping[str, Any]
-    pages: Mapping[str, tuple[str, tuple[int, ...]]]
+    right: tuple[bool, ...]
+    page: tuple[int, ...]
+    parts: np.ndarray
 
     def score(self, weights: Weights) -> tuple[float, float]:
-        """hit@5 and MRR@10 over pages."""
-        seen: set[tuple[str, int]] = set()
-        for candidate in fuse(self.candidates, self.understood, **self.options, weights=weights):
-            document, on = self.pages[candidate.id]
-            key = (document, on[0] if on else 0)
-            if key in seen:
+        """hit@5 and MRR@10 over pages; candidates are in the order of their ids, which decides among equals."""
+        total = np.round(self.parts @ np.array([getattr(weights, name) for name in NOTHING]), 9)
+        seen: set[int] = set()
+        for i in np.argsort(-total, kind="stable"):
+            if self.page[i] in seen:
                 continue
-            seen.add(key)
-            if any((document, p) in self.gold for p in on):
+            seen.add(self.page[i])
+            if self.right[i]:
                 return float(len(seen) <= 5), 1 / len(seen)
             if len(seen) == 10:
                 break
         return 0.0, 0.0
+
+
+def parts_of(candidates: Any, understood: Any, options: Mapping[str, Any], ids: Sequence[str]) -> np.ndarray:
+    """The scores that each weight alone gives, candidates in the order of ``ids``."""
+    columns = []
+    for name in NOTHING:
+        got = {
+            c.id: c.score for c in fuse(candidates, understood, **options, weights=Weights(**{**NOTHING, name: 1.0}))
+        }
+        columns.append([got[i] for i in ids])
+    return np.array(columns).T.reshape(len(ids), len(NOTHING))
 
 
 def captured(name: str, index: Path, questions: Path, whole: Sequence[str]) -> list[Asked]:
@@ -88,11 +102,13 @@ def captured(name: str, index: Path, questions: Path, whole: Sequence[str]) -> l
                 kept.clear()
                 archive.search(q["question"], limit=10, scope=scope)
                 ((candidates, understood, options),) = kept
-                chunks = store.get([c.id for c in candidates])
-                pages = {c.id: (names[c.document], c.pages) for c in chunks}
-                out.append(
-                    Asked(f"{q['track']} {where}", (name, q["doc_name"]), gold, candidates, understood, options, pages)
-                )
+                ids = sorted(c.id for c in candidates)
+                at = {c.id: (names[c.document], c.pages or (0,)) for c in store.get(ids)}
+                number: dict[tuple[str, int], int] = {}
+                pages = tuple(number.setdefault((at[i][0], at[i][1][0]), len(number)) for i in ids)
+                right = tuple(any((at[i][0], p) in gold for p in at[i][1]) for i in ids)
+                parts = parts_of(candidates, understood, options, ids)
+                out.append(Asked(f"{q['track']} {where}", (name, q["doc_name"]), right, pages, parts))
     search_module.fuse = fuse
     return out
 

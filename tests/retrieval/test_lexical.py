@@ -6,8 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from paperlode.retrieval.lexical import sparse_document, sparse_page, sparse_query, term_counts, tokens
+from paperlode.retrieval.lexical import _token, sparse_document, sparse_page, sparse_query, term_counts, tokens
+from paperlode.retrieval.scripts import CJK
 
 
 @pytest.mark.parametrize(
@@ -104,3 +107,11 @@ def test_a_page_weighs_the_terms_of_all_its_chunks() -> None:
     page = sparse_page(term_counts("net sales") + term_counts("net income"))
     assert set(page.indices) == set(sparse_query("net sales income").indices)
     assert max(page.values) == page.values[page.indices.index(sparse_query("net").indices[0])]
+
+
+@given(st.text(st.characters(max_codepoint=0x303F), max_size=60))
+@example("1,284,563.45 4.2.1 10k q4 é² Ⅳ½ x_y 3,5")
+def test_a_text_without_ideographs_has_the_same_terms_by_the_short_pattern(text: str) -> None:
+    """The pattern that is quick to make finds what the whole one finds, and takes it for the same kinds of term."""
+    found = [[(m.span(), m.lastgroup) for m in _token(c).finditer(text)] for c in (CJK, CJK[0])]
+    assert found[0] == found[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,5 +33,4 @@ class Ahead(Generic[_T]):
         self._thread.join()
         if self._error is not None:
             raise self._error
-        made: _T = self._made  # type: ignore[assignment]  there is no error
-        return made
+        return cast("_T", self._made)

@@ -85,7 +85,15 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             getattr(stream, "reconfigure")(errors="backslashreplace")  # noqa: B009  not every stream has it
     command.own_process = True
+    _only(sys.argv[1] if len(sys.argv) > 1 else "")
     app()
+
+
+def _only(name: str) -> None:
+    """Leaves out of the process's ``app`` what is not called: making all commands takes longer than parsing one's arguments."""
+    called = [c for c in app.registered_commands if name and name == (c.name or getattr(c.callback, "__name__", ""))]
+    if called:
+        app.registered_commands, app.registered_groups = called, []
 
 
 @app.callback(invoke_without_command=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
 
     from paperlode.ingest.errors import PaperlodeError
 
-__all__ = ["box_text", "clean", "console", "error", "message", "print_json", "snippet", "styled"]
+__all__ = ["Lines", "box_text", "clean", "console", "error", "message", "print_json", "snippet", "styled"]
 
 # C0 but tab and newline, DEL, C1, and what turns or hides text (bidirectional controls, zero-width, tags)
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_FORCED = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""Variables by which Rich takes what is no terminal for one."""
+_WIDE = 240
 
 
 def clean(text: str) -> str:
@@ -42,8 +47,33 @@ def console(*, stderr: bool = False) -> Console:
 
     out = Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
     if not out.is_terminal:
-        out.width = 240
+        out.width = _WIDE
     return out
+
+
+class Lines:
+    """Lines on standard output, made of (text, style) pairs as in ``styled``: by Rich where it is a terminal, else plain.
+
+    A pipe or a file need not wait for the import of Rich; what it gets is the same.
+    """
+
+    def __init__(self) -> None:
+        self._console = console() if sys.stdout.isatty() or any(os.environ.get(v) for v in _FORCED) else None
+
+    @property
+    def width(self) -> int:
+        """Characters on a line."""
+        return self._console.width if self._console else _WIDE
+
+    def print(self, *parts: tuple[str, str] | str) -> None:
+        """Print one line."""
+        text = "".join(clean(p if isinstance(p, str) else p[0]) for p in parts)
+        if self._console is None and "\t" in text:  # spread by the width of what stands before them
+            self._console = console()
+        if self._console:
+            self._console.print(styled(*parts))
+        else:
+            sys.stdout.write(f"{text}\n")
 
 
 def message(*parts: tuple[str, str] | str) -> None:

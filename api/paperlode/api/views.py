@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from paperlode.api.terminal import box_text, console, message, snippet, styled
+from paperlode.api.terminal import Lines, box_text, console, message, snippet, styled
 from paperlode.api.wording import pages_read_by, readers
 
 if TYPE_CHECKING:
@@ -91,32 +91,30 @@ def report_object(report: RunReport, status: Status) -> dict[str, Any]:
 
 def show_hits(hits: Sequence[Hit], names: Mapping[str, str]) -> None:
     """Hits for people: pages counted from 1."""
-    out = console()
+    out = Lines()
     if not hits:
         out.print("Nothing found.")
     width = min(100, max(40, out.width - 6))
     for h in hits:
         boxes = box_text([r.box for r in h.regions if r.page == h.page])
         out.print(
-            styled(
-                (f"[{h.rank}] ", "bold"),
-                (names.get(h.document, "?"), "bold cyan"),
-                (f" p.{h.page + 1} ", "bold"),
-                boxes,
-            )
+            (f"[{h.rank}] ", "bold"),
+            (names.get(h.document, "?"), "bold cyan"),
+            (f" p.{h.page + 1} ", "bold"),
+            boxes,
         )
         if h.chunk.heading_path:
-            out.print(styled("    ", (" > ".join(h.chunk.heading_path), "italic")))
+            out.print("    ", (" > ".join(h.chunk.heading_path), "italic"))
         for line in snippet(h.chunk.shown_text, width=width):
-            out.print(styled("    ", line))
+            out.print("    ", line)
         if h.because:
-            out.print(styled("    ", ("Because: ", "green"), ", ".join(h.because)))
+            out.print("    ", ("Because: ", "green"), ", ".join(h.because))
         for c in h.copies:
-            out.print(styled("    ", ("The same: ", "green"), names.get(c.document, "?"), f" p.{c.page + 1}"))
+            out.print("    ", ("The same: ", "green"), names.get(c.document, "?"), f" p.{c.page + 1}")
         for f in h.chunk.findings:
-            out.print(styled("    ", ("Look: ", "yellow"), f.reason))
+            out.print("    ", ("Look: ", "yellow"), f.reason)
         read_by = readers(h.chunk.read_by or (h.chunk.parser,))
-        out.print(styled("    ", (f"{h.chunk.id}  {h.score:.2f}  {read_by}", "dim")))
+        out.print("    ", (f"{h.chunk.id}  {h.score:.2f}  {read_by}", "dim"))
 
 
 def passage_objects(chunks: Sequence[Chunk]) -> list[dict[str, Any]]:

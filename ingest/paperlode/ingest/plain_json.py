@@ -42,7 +42,8 @@ def plain_from_json(kind: type[_T], data: str | bytes) -> _T:
     Raises:
         ValueError: not JSON of that kind.
     """
-    value: _T = _reader(kind)(json.loads(data))
+    key: Any = kind
+    value: _T = _reader(key)(json.loads(data))
     return value
 
 
@@ -62,7 +63,8 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         read_parts = _tuples(tuple(get_type_hints(kind).values()))
         return lambda value: kind(*read_parts(value))
     if issubclass(kind, Enum):
-        return kind
+        member: Callable[[Any], Any] = kind
+        return member
     if kind is float:
         return _number
     return lambda value: value if type(value) is kind else _wrong(kind, value)

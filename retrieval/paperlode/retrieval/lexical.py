@@ -17,7 +17,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -39,12 +39,18 @@ CHUNK_TERMS = 100
 PAGE_TERMS = 300
 """The same for a page."""
 
-_TOKEN = re.compile(
-    r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)"  # 1,284,563.45
-    rf"|\d+(?:\.\d+)*(?:(?=[{CJK}])|(?![^\W_])))"  # 2022, 3.5, clause 4.2.1, 1284万
-    rf"|(?P<cjk>[{CJK}]+)"
-    rf"|(?:(?![{CJK}])[^\W_])+"  # words, also q4, fy2022, 10k
-)
+
+@cache
+def _token(ideographs: str) -> re.Pattern[str]:
+    """What a term looks like in a text with ``ideographs`` (the inside of a character class) that may stand beside words."""
+    return re.compile(
+        r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)"  # 1,284,563.45
+        rf"|\d+(?:\.\d+)*(?:(?=[{ideographs}])|(?![^\W_])))"  # 2022, 3.5, clause 4.2.1, 1284万
+        rf"|(?P<cjk>[{ideographs}]+)"
+        rf"|(?:(?![{ideographs}])[^\W_])+"  # words, also q4, fy2022, 10k
+    )
+
+
 _POSSESSIVE = re.compile(r"['’]s\b")
 _ENGLISH = """
 a about above after again all also am an and any are as at be because been before being below between both but by can
@@ -74,7 +80,8 @@ def tokens(text: str) -> Iterator[str]:
     )  # which is an ideograph
     if "第" in plain:
         yield from clauses(plain)
-    for match in _TOKEN.finditer(plain):
+    chinese = not plain.isascii() and max(plain) >= CJK[0]
+    for match in _token(CJK if chinese else CJK[0]).finditer(plain):  # the whole class is slow to compile
         token = match[0]
         if match["number"]:
             yield token.replace(",", "")
