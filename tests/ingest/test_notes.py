@@ -58,6 +58,18 @@ def test_joined_blocks_keep_the_first_name() -> None:
     assert out[-1].ref == "p1.1"
 
 
+def test_a_caption_that_a_continued_table_brings_has_the_name_of_that_part() -> None:
+    """The part itself lives on under the first one's name."""
+    rows = [["Item", "2022", "2021"], ["Sales", "1", "2"], ["Costs", "3", "4"]]
+    first = grid_table(rows, 0, y=600.0, header_rows=1)
+    second = grid_table([rows[0], ["Profit", "5", "6"]], 1, y=60.0, header_rows=1)
+    assert second.table is not None
+    second = replace(second, table=replace(second.table, caption="Table 1 (continued)"))
+    out = list(assemble([page_of(0, text_block("Sales."), first), page_of(1, second, text_block("The end.", 1))]))
+    assert [b.ref for b in out if b.kind is Kind.CAPTION] == ["p1.0"]
+    assert next(b for b in out if b.table).ref == "p0.1"
+
+
 def test_names_of_disordered_pages_are_unique() -> None:
     """Pages that come twice or out of order still give every block a name of its own."""
     pages = [page_of(n, text_block("a", n), text_block("b", n)) for n in (2, 0, 2, 2, 3)]

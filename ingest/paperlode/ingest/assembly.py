@@ -222,7 +222,7 @@ def _captions(item: Item) -> tuple[Block, ...]:
         return item.captions
     beside = "\n".join(t for b in item.captions if (t := b.text.strip()))
     own = item.block.table.caption.removeprefix(beside).strip()
-    return (*item.captions, *([Block(Kind.CAPTION, own, item.block.regions[-1:])] if own else []))
+    return (*item.captions, *([Block(Kind.CAPTION, own, item.block.regions[-1:], ref=item.block.ref)] if own else []))
 
 
 def _cuts(block: Block) -> bool:
