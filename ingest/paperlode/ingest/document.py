@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paperlode.ingest.boxes import Box, PageBox
-from paperlode.ingest.card import DocumentCard, make_card
+from paperlode.ingest.card import DocumentCard
 from paperlode.ingest.tables import Cell, Table, TablePart
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ __all__ = [
     "Table",
     "TablePart",
     "from_json",
-    "make_card",
     "to_json",
 ]
 
