@@ -221,10 +221,11 @@ def _words(text: str) -> list[str]:
     return [w for w, _, _ in _placed(text)]
 
 
-def _placed(text: str) -> list[tuple[str, int, int]]:
+@lru_cache(maxsize=4096)
+def _placed(text: str) -> tuple[tuple[str, int, int], ...]:
     """The words of a text, small and without a possessive's ending, each with where it starts and ends."""
     found = ((_plain(m[0]), *m.span()) for m in _WORD.finditer(text))
-    return [(w, a, b) for w, a, b in found if w]
+    return tuple((w, a, b) for w, a, b in found if w)
 
 
 def _plain(word: str) -> str:
@@ -233,6 +234,8 @@ def _plain(word: str) -> str:
 
 def _stand(name: tuple[str, ...], words: Sequence[str]) -> list[int]:
     """Where the words of a name stand among others."""
+    if name[0] not in words:
+        return []
     n = len(name)
     return [i for i in range(len(words) - n + 1) if tuple(words[i : i + n]) == name]
 
