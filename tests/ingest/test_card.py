@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paperlode.ingest.card_maker import make_card
+from paperlode.ingest.document import make_card
 
 TEN_K = """UNITED STATES SECURITIES AND EXCHANGE COMMISSION
 FORM 10-K

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from qdrant_client import QdrantClient
 
-from paperlode.ingest.card_maker import make_card
-from paperlode.ingest.document import Cell, Chunk, DocumentCard, Kind, Layer, PageBox, Table, TablePart
+from paperlode.ingest.document import Cell, Chunk, DocumentCard, Kind, Layer, PageBox, Table, TablePart, make_card
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.fields import sparse_pairs
 from paperlode.retrieval.index import Filter, HybridQuery, Index, Schema, Scored

@@ -11,7 +11,7 @@ from paperlode.ingest.card import DocumentCard
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["make_card"]
+__all__ = ["card_of"]
 
 FRONT_CHARACTERS = 6000
 """Of the first two pages, which say what a document is; a contract names its parties within them."""
@@ -84,7 +84,7 @@ _FORM_WORDS = frozenset([f.lower() for f in _FORMS] + ["the", "of", "and"])
 _ROLE_ALONE = frozenset(["the", "a", "company", "corporation", "co", "trust", "bank", "current", "inc"])
 
 
-def make_card(document: str, name: str, title: str, front: str) -> DocumentCard:
+def card_of(document: str, name: str, title: str, front: str) -> DocumentCard:
     """The card of a document, from its file name, its title and the text of its first two pages (lines kept)."""
     front = unicodedata.normalize("NFKC", front[:FRONT_CHARACTERS])
     stem = name.rsplit(".", 1)[0]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from paperlode.ingest.boxes import Box, PageBox
 from paperlode.ingest.card import DocumentCard
+from paperlode.ingest.plain_json import few_from_json
 from paperlode.ingest.tables import Cell, Table, TablePart
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ __all__ = [
     "Source",
     "Table",
     "TablePart",
+    "few_from_json",
     "from_json",
+    "make_card",
     "to_json",
 ]
 
@@ -392,6 +395,13 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     """Any value of this module as JSON, losslessly."""
     data: bytes = _adapter(type(value)).dump_json(value, indent=indent)
     return data.decode()
+
+
+def make_card(document: str, name: str, title: str, front: str) -> DocumentCard:
+    """The card of a document (its digest), from its file name, its title and the text of its first two pages (lines kept)."""
+    from paperlode.ingest.card_maker import card_of  # its patterns take longer to compile than a search has
+
+    return card_of(document, name, title, front)
 
 
 def from_json(kind: type[T], data: str | bytes) -> T:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
-from paperlode.ingest.document import Chunk, DocumentCard, Layer, to_json
-from paperlode.ingest.plain_json import few_from_json
+from paperlode.ingest.document import Chunk, DocumentCard, Layer, few_from_json, to_json
 
 from .index import Passage
 

@@ -6,8 +6,7 @@ from collections import Counter
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from paperlode.ingest.card_maker import make_card
-from paperlode.ingest.document import Layer
+from paperlode.ingest.document import Layer, make_card
 
 from .cards import sparse_whole
 from .fields import sparse_pairs
