@@ -42,8 +42,15 @@ def test_it_is_said_which_organisation_was_meant() -> None:
 )
 def test_a_part_of_a_name_is_no_name(question: str) -> None:
     """Short first words, later words and words that only begin alike."""
-    assert fitting(CARD, question).name == fitting(BANK, question).name == 0.0 or "north" in question.lower()
-    assert fitting(CARD, question).name == 0.0
+    assert fitting(CARD, question).name == fitting(BANK, question).name == 0.0
+
+
+def test_the_beginning_of_a_name_is_one_where_it_is_written_as_one() -> None:
+    """With a capital, or in a question without any; a file's name is the whole of one."""
+    assert fitting(BANK, "What did North earn?").name == 1.0
+    assert fitting(BANK, "what did north earn?").name == 1.0
+    assert fitting(BANK, "What of the north?").name == 0.0
+    assert fitting(CARD, "What did harrowvale earn?").name == 1.0
 
 
 def test_periods_count_for_and_against() -> None:

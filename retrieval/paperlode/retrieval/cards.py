@@ -105,10 +105,7 @@ class CardFit:
 
 def fit(card: DocumentCard, understood: Understood, question: str) -> CardFit:
     """How well a document fits a question, by its card."""
-    words = [w for w, _, _ in _placed(question)]
-    said = next(
-        (name for name, calls in names_of(card).items() if name in question or any(_stand(c, words) for c in calls)), ""
-    )
+    said = next((name for name, calls in names_of(card).items() if _is_said(name, calls, question)), "")
     return CardFit(
         float(bool(said)),
         said,
@@ -116,6 +113,22 @@ def fit(card: DocumentCard, understood: Understood, question: str) -> CardFit:
         _quarter(card, understood),
         float(card.kind in understood.kinds),
     )
+
+
+def _is_said(name: str, calls: frozenset[tuple[str, ...]], question: str) -> bool:
+    """Whether a question names an organisation. The first word of a longer name alone counts where it is written as a name."""
+    if name in question:
+        return True
+    placed = _placed(question)
+    words = [w for w, _, _ in placed]
+    core = _core(_words(name))
+    for call in calls:
+        at = _stand(call, words)
+        if at and call == core[:1] != core and not question.islower():
+            at = [i for i in at if question[placed[i][1]].isupper()]
+        if at:
+            return True
+    return False
 
 
 def unnamed(question: str, cards: Iterable[DocumentCard]) -> str:
@@ -204,7 +217,7 @@ def names_of(card: DocumentCard) -> dict[str, frozenset[tuple[str, ...]]]:
 
 
 def _spellings(words: Sequence[str]) -> set[tuple[str, ...]]:
-    core = tuple(w for w in words if w not in _FORM and w != "&") or tuple(w for w in words if w != "the")
+    core = _core(words)
     if not core:
         return set()
     found = {core, ("".join(core),)}
@@ -215,6 +228,11 @@ def _spellings(words: Sequence[str]) -> set[tuple[str, ...]]:
         a, b = core
         found |= {(a, "&", b), (a, "and", b), (f"{a[0]}n{b[0]}",), (f"{a[0]}&{b[0]}",)}
     return {s for s in found if len("".join(s)) >= SHORTEST}
+
+
+def _core(words: Sequence[str]) -> tuple[str, ...]:
+    """A name without what says its form, unless it is nothing else."""
+    return tuple(w for w in words if w not in _FORM and w != "&") or tuple(w for w in words if w != "the")
 
 
 def _words(text: str) -> list[str]:
