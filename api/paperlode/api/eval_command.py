@@ -1,7 +1,7 @@
 """``paperlode eval``: how well the archive answers the questions of a file; ``--make`` proposes such a file."""
 # ruff: noqa: PLR0917  Typer passes every argument by name
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,7 @@ from paperlode.api.options import IndexOption, InDocument, JsonOption, LLMModelO
 from paperlode.ingest.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from paperlode.api.archive import Archive
     from paperlode.api.evaluation import Asked, Evaluation
@@ -183,7 +183,9 @@ def _run(archive: "Archive", asked: "Sequence[Asked]", how: dict[str, Any], judg
     name += f", reranked by {judge.name}" if judge else ""
     name += f", answers by {archive.llm.metadata.model_name}" if how["answers"] and archive.llm else ""
     try:
-        with _bar("asking") as show:
+        from paperlode.api.progress import counting_bar
+
+        with counting_bar("asking", "questions") as show:
             return evaluated(archive, asked, name=name, on_progress=show, on_notice=terminal.message, **how)
     finally:
         archive.reranker = own
@@ -252,7 +254,9 @@ def _make(
     check_target(path, overwrite=force)
     with open_archive(index) as archive:
         use_llm(archive, *llm)
-        with _bar("proposing") as show:
+        from paperlode.api.progress import counting_bar
+
+        with counting_bar("proposing") as show:
             made = propose(
                 archive, count=count, documents=documents or (), seed=seed, llm=archive.llm, on_progress=show
             )
@@ -272,24 +276,3 @@ def _make(
     terminal.message(
         "Edit them: put them in your own words, set status to accepted or rejected, add your own; pages count from 1."
     )
-
-
-@contextmanager
-def _bar(what: str) -> "Iterator[Callable[[int, int], None] | None]":
-    """Shows what is done, on standard error; None where that is no terminal."""
-    from paperlode.api.terminal import console
-
-    out = console(stderr=True)
-    if not out.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-
-    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield show

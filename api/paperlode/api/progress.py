@@ -1,7 +1,8 @@
-"""A bar for a run: pages done of those expected, pages a second, time left."""
+"""Bars for long work, on standard error; none where that is no terminal."""
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,43 +11,72 @@ from paperlode.api.terminal import clean, console
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from paperlode.api.reindex import ReindexProgress
     from paperlode.ingest.pipeline import Progress
 
-__all__ = ["progress_bar"]
+__all__ = ["counting_bar", "progress_bar", "reindex_bar"]
+
+
+@contextmanager
+def counting_bar(what: str, unit: str = "") -> Iterator[Callable[[int, int], None] | None]:
+    """A bar of ``what`` is done, to be told how many of how many ``unit``; None where nobody would see it."""
+    with _bar(unit) as show:
+        yield None if show is None else lambda done, total: show(what, done, total, "")
+
+
+@contextmanager
+def reindex_bar() -> Iterator[Callable[[ReindexProgress], None] | None]:
+    """A bar for embedding anew: the document, its chunks, documents done."""
+    with _bar("chunks") as show:
+        yield (
+            None
+            if show is None
+            else lambda p: show(
+                p.document, p.chunks_done, p.chunks_total, f"{p.documents_done} of {p.documents_total} documents"
+            )
+        )
 
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
-    """Shows what it is called with, on standard error; None where that is no terminal."""
+    """A bar for a run: pages done of those expected, pages a second, time left, files done and failed."""
+    began = time.perf_counter()
+    with _bar("pages") as show:
+        if show is None:
+            yield None
+            return
+
+        def told(p: Progress) -> None:
+            speed = (p.pages_done - p.pages_kept) / max(time.perf_counter() - began, 1e-9)
+            failed = f", {p.documents_failed} failed" if p.documents_failed else ""
+            files = f"{speed:.1f} pages/s  {p.documents_done} of {p.documents_total} files{failed}"
+            show(p.document, p.pages_done, max(p.pages_expected, p.pages_done), files)
+
+        yield told
+
+
+@contextmanager
+def _bar(unit: str) -> Iterator[Callable[[str, int, int, str], None] | None]:
+    """To be told what is worked at, how much of how much is done, and what else to say; the texts are nobody's markup."""
     out = console(stderr=True)
     if not out.is_terminal:
         yield None
         return
     from rich.markup import escape
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} pages  {task.fields[speed]:.1f} pages/s"),
+        TextColumn(f"{{task.completed:,.0f}}/{{task.total:,.0f}} {unit}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[files]}"),
+        TextColumn("{task.fields[more]}"),
     )
-    with Bar(*columns, console=out, transient=True) as bar:
-        task = bar.add_task("starting", total=0, speed=0.0, files="")
+    with Progress(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("starting", total=0, more="")
 
-        def show(p: Progress) -> None:
-            elapsed = bar.tasks[0].elapsed or 0.0
-            failed = f", {p.documents_failed} failed" if p.documents_failed else ""
-            bar.update(
-                task,
-                description=escape(clean(p.document)[:32]),
-                completed=p.pages_done,
-                total=max(p.pages_expected, p.pages_done),
-                speed=(p.pages_done - p.pages_kept) / elapsed if elapsed > 0 else 0.0,
-                files=f"{p.documents_done} of {p.documents_total} files{failed}",
-            )
+        def show(what: str, done: int, total: int, more: str) -> None:
+            bar.update(task, description=escape(clean(what)[:32]), completed=done, total=total, more=more)
 
         yield show

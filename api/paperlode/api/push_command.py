@@ -1,7 +1,6 @@
 """``paperlode push``: an embedded index copied to a Qdrant server, and compared."""
 # ruff: noqa: PLR0917  Typer passes every argument by name
 
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +11,6 @@ from paperlode.api.options import CollectionOption, IndexOption, JsonOption, Pre
 from paperlode.ingest.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from paperlode.api.push import Plan, PushReport
 
 __all__ = ["push"]
@@ -92,7 +89,9 @@ def push(
                 terminal.print_json({"plan": asdict(plan)}) if as_json else _tell_plan(plan)
                 return
             try:
-                with _bar() as show:
+                from paperlode.api.progress import counting_bar
+
+                with counting_bar("copying", "points") as show:
                     report = archive.push(server, kept, samples=samples, keep_old=keep_old, move=move, on_progress=show)
             except KeyboardInterrupt:
                 terminal.message(
@@ -148,30 +147,3 @@ def _tell(report: "PushReport") -> None:
         message(("Problem: ", "bold red"), problem)
     stays = f"{plan.alias!r} is still {plan.replaces!r}" if plan.replaces else f"there is no {plan.alias!r} yet"
     message(("Not used. ", "bold red"), f"{stays}; run again, the copy is then made anew.")
-
-
-@contextmanager
-def _bar() -> "Iterator[Callable[[int, int], None] | None]":
-    """Shows points done, on standard error; None where that is no terminal."""
-    from paperlode.api.terminal import console
-
-    out = console(stderr=True)
-    if not out.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("copying"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} points"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task("copying", total=0)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield show

@@ -1,6 +1,5 @@
 """``paperlode reindex``: the archive embedded anew with another model."""
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,9 +8,7 @@ from paperlode.api.command import faces, log_to_stderr, settings_of, terminate_l
 from paperlode.api.options import IndexOption, JsonOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from paperlode.api.reindex import ReindexProgress, ReindexReport
+    from paperlode.api.reindex import ReindexReport
 
 __all__ = ["reindex"]
 
@@ -45,7 +42,9 @@ def reindex(
 
         with Archive.open(settings.index, models=settings.embedding_models, server_key=settings.qdrant_key) as archive:
             try:
-                with _bar() as show:
+                from paperlode.api.progress import reindex_bar
+
+                with reindex_bar() as show:
                     report = archive.reindex(embedding, on_progress=show)
             except KeyboardInterrupt:
                 terminal.message(
@@ -76,38 +75,3 @@ def _tell(report: "ReindexReport") -> None:
         terminal.message(
             f"{len(report.cut_anew):,} of them had something longer than the model reads, and were cut anew: {some}."
         )
-
-
-@contextmanager
-def _bar() -> "Iterator[Callable[[ReindexProgress], None] | None]":
-    """Shows how far a run is, on standard error; None where that is no terminal."""
-    from paperlode.api.terminal import clean, console
-
-    out = console(stderr=True)
-    if not out.is_terminal:
-        yield None
-        return
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} chunks"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[documents]}"),
-    )
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task("starting", total=0, documents="")
-
-        def show(p: "ReindexProgress") -> None:
-            bar.update(
-                task,
-                description=escape(clean(p.document)[:32]),
-                completed=p.chunks_done,
-                total=p.chunks_total,
-                documents=f"{p.documents_done} of {p.documents_total} documents",
-            )
-
-        yield show
