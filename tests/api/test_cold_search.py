@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from paperlode.api import cli, command, terminal
-from paperlode.api.ahead import Ahead
 from paperlode.api.archive import Archive
 from paperlode.ingest.errors import ArchiveCorrupt, ModelChecksumMismatch
 from paperlode.retrieval import minilm
+from paperlode.retrieval.ahead import Ahead
 
 QUESTION = "How is the filter cleaned?"
 

@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, InvalidRequest, SchemaMismatch, StorageFull
+from paperlode.retrieval.ahead import Ahead
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.index import Filter, HybridQuery, Schema, Scored
 from paperlode.retrieval.lexical import sparse_document, sparse_query
@@ -194,3 +197,18 @@ def test_a_new_index_needs_an_empty_folder(folder: Path, embedder: MiniLM) -> No
     with pytest.raises(ArchiveCorrupt):
         EdgeIndex(folder, Schema.of(embedder), create=True)
     assert EdgeIndex(folder, Schema.of(embedder)).count() == 0
+
+
+def test_others_search_while_a_question_is_still_embedded(index: EdgeIndex, write: Write, chunk_of: ChunkOf) -> None:
+    """A slow model holds up its own question alone."""
+    write([chunk_of("Zebra crossing")])
+    go_on = Event()
+
+    def slow() -> Any:
+        assert go_on.wait(30)
+        return np.ones(384, dtype=np.float32)
+
+    waiting = Ahead(lambda: index.search(HybridQuery(Ahead(slow), sparse_query("zebra"), 10)))
+    assert len(found(index, "zebra")) == 1
+    go_on.set()
+    assert [s.lexical is not None for s in waiting.result()] == [True]

@@ -9,7 +9,7 @@ from paperlode.retrieval.fields import sparse_pairs, sparse_wanted
 from paperlode.retrieval.fusion import Weights, fuse
 from paperlode.retrieval.glossary import Notion
 from paperlode.retrieval.index import Filter, HybridQuery, Scored
-from paperlode.retrieval.legs import legs_of
+from paperlode.retrieval.legs import LEAST_NEAR, legs_of, near_top, put_together
 from paperlode.retrieval.lexical import SparseVector, sparse_query, term_counts
 from paperlode.retrieval.understanding import Understood
 
@@ -19,7 +19,7 @@ NONE = Scored("", None, None, None, None, None, None, "d1", (), ())
 
 def scored(name: str, **scores) -> Scored:
     """A candidate."""
-    return replace(NONE, id=name, **scores)
+    return NONE._replace(id=name, **scores)
 
 
 LITTLE = Weights(dense=0.1)
@@ -38,7 +38,7 @@ def test_scores_of_different_scales_count_alike() -> None:
         scored("b", dense=0.3, lexical=9.0),
         scored("c", dense=0.2, lexical=1.0),
     ]
-    large = [replace(c, lexical=1000 * (c.lexical or 0.0)) for c in some]
+    large = [c._replace(lexical=1000 * (c.lexical or 0.0)) for c in some]
     assert order(some) == order(large)
     assert order(some)[-1] == "c"
 
@@ -129,3 +129,18 @@ def test_legs_are_asked_for_what_the_query_has() -> None:
     assert {leg.corpus for leg in within} == {("d1",)}
     preferred = legs_of(replace(words, prefer=("d2",)))
     assert [leg.filter.documents for leg in preferred] == [(), (), ("d2",), ("d2",)]
+
+
+def test_facts_are_looked_at_where_a_leg_has_a_candidate_near_its_top() -> None:
+    """Near the top of one leg is enough; what is nowhere near a top stays a candidate, without facts."""
+    words = [(f"w{i}", float(-i)) for i in range(200)]
+    meaning = [(f"w{199 - i}", float(-i)) for i in range(50)]
+    near = near_top([words, meaning], 200)
+    assert set(near) == {f"w{i}" for i in range(60)} | {f"w{199 - i}" for i in range(50)}
+    assert len(near_top([words], 5)) == LEAST_NEAR
+    legs = legs_of(HybridQuery(None, sparse_query("net sales"), 200))
+    facts = {"w0": {"document": "d1", "roles": ["definitions"], "labels": ["4.1"]}}
+    made = {s.id: s for s in put_together(legs, [words, words[:1]], facts, str)}
+    assert made["w0"] == Scored("w0", None, 0.0, 0.0, None, None, None, "d1", ("definitions",), ("4.1",))
+    assert made["w199"] == Scored("w199", None, -199.0, None)
+    assert len(made) == 200

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from qdrant_client import QdrantClient
 
 from paperlode.ingest.document import Cell, Chunk, DocumentCard, Kind, Layer, PageBox, Table, TablePart, make_card
+from paperlode.ingest.errors import ServerError
+from paperlode.retrieval.ahead import Ahead
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.fields import sparse_pairs
 from paperlode.retrieval.index import Filter, HybridQuery, Index, Schema, Scored
@@ -283,3 +286,18 @@ def test_rarity_is_counted_in_the_documents_named(index: Index, write: Write, ch
     assert near is not None
     assert far is not None
     assert near < 0.5 * far
+
+
+def test_a_vector_of_meaning_may_still_be_made(index: Index, embedder: MiniLM, write: Write, chunk_of: ChunkOf) -> None:
+    """It is waited for, and gives what it gives when it is there; what making it raised is raised."""
+    write([chunk_of("Revenue of the year"), chunk_of("A lake with swans", ordinal=1, page=1)])
+    there, terms = embedder.embed_query("profit"), sparse_query("swans")
+    later = HybridQuery(Ahead(lambda: embedder.embed_query("profit")), terms, 10)
+    key = attrgetter("id")
+    assert sorted(index.search(later), key=key) == sorted(index.search(HybridQuery(there, terms, 10)), key=key)
+
+    def fail() -> NoReturn:
+        raise ServerError("The model is away.")
+
+    with pytest.raises(ServerError):
+        index.search(HybridQuery(Ahead(fail), terms, 10))

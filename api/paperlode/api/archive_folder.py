@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from paperlode.api.ahead import Ahead
 from paperlode.api.directory import Directory, Lock, Manifest, make_root
 from paperlode.api.places import elsewhere, place_of
 from paperlode.api.stores import clear_stores, open_stores
 from paperlode.ingest.errors import ArchiveNotFound, InvalidRequest
+from paperlode.retrieval.ahead import Ahead
 
 if TYPE_CHECKING:
     from llama_index.core.llms import LLM

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, PaperlodeError, SchemaMismatch, StorageFull
 
 from .index import Filter
-from .legs import FACTS, legs_of, put_together
+from .legs import FACTS, meaning_legs, near_top, put_together, word_legs
 from .lexical import SparseVector
 from .points import (
     CARD,
@@ -191,16 +191,20 @@ class EdgeIndex:
         In a large index the rows of tables are compared for the candidates of the other vectors alone: the engine goes
         through all rows (12 ms for 120,000 of them), whatever their index.
         """
-        legs = legs_of(query)
         ids: dict[int, Any] = {}  # hashing a UUID, and making one anew, take longer than all the rest here
+        legs = word_legs(query)
         with self._lock, self._engine("cannot be read"):
-            late = [leg for leg in legs if leg.using == ROWS] if self._size > MANY_ROWS else []
-            legs = [leg for leg in legs if leg not in late] if late else legs
             found = self._run(legs, query.limit, ids)
+        meant = meaning_legs(query)  # outside: others search while the vector is waited for
+        with self._lock, self._engine("cannot be read"):
+            late = [leg for leg in meant if leg.using == ROWS] if self._size > MANY_ROWS else []
+            meant = [leg for leg in meant if leg not in late] if late else meant
+            found += self._run(meant, query.limit, ids)
+            legs += meant
             if late and ids:
                 found += self._run(late[:1], len(ids), ids, among=set(ids.values()))
-                legs = [*legs, late[0]]
-            facts = self._facts(ids)
+                legs.append(late[0])
+            facts = self._facts([ids[key] for key in near_top(found, query.limit)])
         return put_together(legs, found, facts, lambda key: str(ids[key]))
 
     def _run(
@@ -239,13 +243,11 @@ class EdgeIndex:
             out.append(scores)
         return out
 
-    def _facts(self, ids: dict[int, Any]) -> dict[int, Any]:
+    def _facts(self, ids: Sequence[Any]) -> dict[int, Any]:
         from qdrant_edge import PayloadSelector
 
-        if not ids:
-            return {}
-        records = self._shard.retrieve(list(ids.values()), PayloadSelector.Include([*FACTS, STATE]), False)
-        return {r.id.int: r.payload for r in records if STATE not in r.payload}
+        records = self._shard.retrieve(ids, PayloadSelector.Include(FACTS), False) if ids else ()
+        return {r.id.int: r.payload for r in records}
 
     def cards(self, terms: SparseVector, limit: int, documents: Sequence[str] = ()) -> list[tuple[DocumentCard, float]]:
         """The documents that fit the terms best; see ``Index.cards``."""
@@ -428,16 +430,20 @@ def _config(dimensions: int) -> Any:
         EdgeOptimizersConfig,
         EdgeSparseVectorParams,
         EdgeVectorParams,
+        HnswIndexConfig,
         Modifier,
         MultiVectorComparator,
         MultiVectorConfig,
     )
 
     best = MultiVectorConfig(comparator=MultiVectorComparator.MaxSim)
+    no_graph = HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=0)  # rows are gone through whatever there is
     return EdgeConfig(
         vectors={
             DENSE: EdgeVectorParams(size=dimensions, distance=Distance.Cosine),
-            ROWS: EdgeVectorParams(size=dimensions, distance=Distance.Cosine, multivector_config=best),
+            ROWS: EdgeVectorParams(
+                size=dimensions, distance=Distance.Cosine, multivector_config=best, hnsw_config=no_graph
+            ),
         },
         sparse_vectors={name: EdgeSparseVectorParams(modifier=Modifier.Idf) for name in SPARSE},
         optimizers=EdgeOptimizersConfig(indexing_threshold=EXACT_KB),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from paperlode.ingest.errors import InvalidRequest, SchemaMismatch
 
 from . import lexical
+from .ahead import Ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -108,7 +109,8 @@ class HybridQuery:
     """One question to an index: up to ``limit`` best chunks by each of its vectors, any of which may be missing.
 
     Attributes:
-        dense: shape ``(dimensions,)``; also compared with the rows of tables.
+        dense: shape ``(dimensions,)``; also compared with the rows of tables. While it is still being made, an index may look
+            for the words.
         sparse: the question's terms, for chunks and for pages.
         limit: candidates by each vector.
         filter: which chunks count. Within named documents, how rare a term is, is counted in these documents.
@@ -118,7 +120,7 @@ class HybridQuery:
         prefer: digests of documents whose chunks are candidates too, by the same vectors.
     """
 
-    dense: NDArray[np.float32] | None
+    dense: NDArray[np.float32] | Ahead[NDArray[np.float32]] | None
     sparse: SparseVector | None
     limit: int
     filter: Filter = Filter()
@@ -128,13 +130,18 @@ class HybridQuery:
     labels: tuple[str, ...] = ()
     prefer: tuple[str, ...] = ()
 
+    @property
+    def meaning(self) -> NDArray[np.float32] | None:
+        """The vector ``dense``, waited for. Raises what making it raised."""
+        return self.dense.result() if isinstance(self.dense, Ahead) else self.dense
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+
+class Scored(NamedTuple):
     """A candidate and how well it fits, None where it was not among the best by that vector.
 
     ``dense`` is a cosine, ``lexical`` the chunk's BM25, ``page`` the BM25 of the page it starts on, ``row`` the cosine of
     the best of its table rows, ``pairs`` the BM25 of pairs of terms, ``wanted`` that of the terms that would answer.
+    A candidate that no vector has near its top may come without ``document``, ``roles`` and ``labels`` (``legs.near_top``).
     """
 
     id: str

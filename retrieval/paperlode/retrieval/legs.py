@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,14 +10,21 @@ from .index import Filter, Scored
 from .points import DENSE, LEXICAL, MEANT, PAGE, PAIRS, ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .index import HybridQuery
 
-__all__ = ["FACTS", "Leg", "legs_of", "put_together"]
+__all__ = ["FACTS", "Leg", "legs_of", "meaning_legs", "near_top", "put_together", "word_legs"]
 
 FACTS = ["document", "roles", "labels"]
 """Payload fields that a candidate is judged by, beside its scores."""
+SCORES = ("dense", "lexical", "page", "row", "pairs", "wanted")
+"""Scores of ``Scored``, in its order."""
+NO_FACTS: Mapping[str, Any] = {}
+LEAST_NEAR = 30
+NEAR = 0.3
+"""Share of each leg's list whose facts are looked at: reading a payload takes longer than finding what it belongs to (at 200,000
+chunks 10 to 30 ms for 400 candidates). docs/search.md has what it costs."""
 WANTED = "wanted"
 
 
@@ -42,37 +49,66 @@ class Leg:
 
 def legs_of(query: HybridQuery) -> list[Leg]:
     """The searches that a query asks for; none when it has no vector."""
-    legs = list(_of_all(query, query.filter))
-    if query.prefer and not query.filter.documents:
-        legs += _of_all(query, replace(query.filter, documents=query.prefer))
+    return [*word_legs(query), *meaning_legs(query)]
+
+
+def word_legs(query: HybridQuery) -> list[Leg]:
+    """The searches by words: nothing of them waits for the vector of meaning."""
+    legs: list[Leg] = []
+    corpus = query.filter.documents
+    terms = query.sparse if query.sparse is not None and query.sparse.indices else None
+    for only in _filters(query):
+        if terms is not None:
+            legs.append(Leg("lexical", LEXICAL, terms, only, corpus))
+            legs.append(Leg("page", PAGE, terms, only, corpus))
+        for score, using, vector in (("pairs", PAIRS, query.pairs), (WANTED, LEXICAL, query.wanted)):
+            if vector is not None and vector.indices:
+                legs.append(Leg(score, using, vector, only, corpus))
+        if terms is not None and query.dense is None:
+            legs += [Leg("lexical", LEXICAL, terms, narrow, corpus) for narrow in _narrower(query, only)]
     return legs
 
 
-def _of_all(query: HybridQuery, only: Filter) -> Iterator[Leg]:
-    corpus = query.filter.documents
-    terms = query.sparse if query.sparse is not None and query.sparse.indices else None
-    if query.dense is not None:
+def meaning_legs(query: HybridQuery) -> list[Leg]:
+    """The searches by meaning; the query's vector is waited for."""
+    meaning = query.meaning
+    if meaning is None:
+        return []
+    asked = meaning.tolist()
+    legs: list[Leg] = []
+    for only in _filters(query):
         # Only furniture has no such vector: a filter for the other layers would double the time of this leg.
         wide = replace(only, layers=()) if set(only.layers) == MEANT else only
-        asked = query.dense.tolist()
-        yield Leg("dense", DENSE, asked, wide)
-        yield Leg("row", ROWS, [asked], wide)
-    if terms is not None:
-        yield Leg("lexical", LEXICAL, terms, only, corpus)
-        yield Leg("page", PAGE, terms, only, corpus)
-    for score, using, vector in (("pairs", PAIRS, query.pairs), (WANTED, LEXICAL, query.wanted)):
-        if vector is not None and vector.indices:
-            yield Leg(score, using, vector, only, corpus)
-    narrower = [replace(only, roles=query.roles)] if query.roles else []
-    narrower += [replace(only, labels=query.labels)] if query.labels else []
-    for narrow in narrower:
-        if query.dense is not None:
-            yield Leg("dense", DENSE, query.dense.tolist(), narrow)
-        elif terms is not None:
-            yield Leg("lexical", LEXICAL, terms, narrow, corpus)
+        legs += [Leg("dense", DENSE, asked, wide), Leg("row", ROWS, [asked], wide)]
+        legs += [Leg("dense", DENSE, asked, narrow) for narrow in _narrower(query, only)]
+    return legs
+
+
+def _filters(query: HybridQuery) -> list[Filter]:
+    """Where to search: everywhere that is asked for, and once more in the documents preferred."""
+    own = query.filter
+    return [own, replace(own, documents=query.prefer)] if query.prefer and not own.documents else [own]
+
+
+def _narrower(query: HybridQuery, only: Filter) -> Iterator[Filter]:
+    if query.roles:
+        yield replace(only, roles=query.roles)
+    if query.labels:
+        yield replace(only, labels=query.labels)
 
 
 K = TypeVar("K", bound=Hashable)
+
+
+def near_top(found: Iterable[Sequence[tuple[K, float]]], limit: int) -> list[K]:
+    """The keys whose facts are needed, each once: those that a leg has near its top.
+
+    Args:
+        found: for each leg keys and scores, the best first.
+        limit: candidates asked for by each leg.
+    """
+    near = max(LEAST_NEAR, int(NEAR * limit))
+    return list(dict.fromkeys(key for points in found for key, _ in points[:near]))
 
 
 def put_together(
@@ -86,26 +122,20 @@ def put_together(
     Args:
         legs: as they were run.
         found: for each leg keys and scores of the chunks it found.
-        facts: for each key that counts its payload's ``FACTS``; others are left out.
+        facts: for the keys ``near_top`` their payload's ``FACTS``.
         name: a key's chunk id.
     """
-    scores: dict[K, dict[str, float]] = {}
+    scores: dict[K, list[float | None]] = {}
     for leg, points in zip(legs, found, strict=True):
+        place = SCORES.index(leg.score)
         for i, score in points:
-            scores.setdefault(i, {})[leg.score] = score
-    return [
-        Scored(
-            name(i),
-            s.get("dense"),
-            s.get("lexical"),
-            s.get("page"),
-            s.get("row"),
-            s.get("pairs"),
-            s.get(WANTED),
-            facts[i]["document"],
-            tuple(facts[i].get("roles") or ()),
-            tuple(facts[i].get("labels") or ()),
-        )
-        for i, s in scores.items()
-        if i in facts
-    ]
+            own = scores.get(i)
+            if own is None:
+                own = scores[i] = [None] * len(SCORES)
+            own[place] = score
+    out = []
+    for i, own in scores.items():
+        known = facts.get(i, NO_FACTS)
+        roles, labels = tuple(known.get("roles") or ()), tuple(known.get("labels") or ())
+        out.append(Scored._make((name(i), *own, known.get("document", ""), roles, labels)))
+    return out

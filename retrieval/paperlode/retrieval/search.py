@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from paperlode.ingest.document import Chunk, Layer
 from paperlode.ingest.errors import InvalidRequest
 
+from .ahead import Ahead
 from .cards import CardFit, fit, sparse_names, unnamed
 from .fields import sparse_pairs, sparse_wanted
 from .fusion import fuse
@@ -156,7 +157,7 @@ class Search:
         asked = unnamed(understood.asked, (documents[d][0] for d in named))
         readable = self._embedder.reads(asked)
         query = HybridQuery(
-            self._embedder.embed_query(asked) if readable else None,
+            Ahead(lambda: self._embedder.embed_query(asked)) if readable else None,
             sparse_query(asked),
             max(DEPTH, 10 * limit),
             only,

@@ -19,7 +19,7 @@ from paperlode.ingest.errors import ArchiveError, IndexServerFailed, PaperlodeEr
 
 from . import server_filters as where
 from .index import Filter, Schema
-from .legs import FACTS, legs_of, put_together
+from .legs import FACTS, legs_of, near_top, put_together
 from .lexical import SparseVector
 from .node_payload import NODE_FIELDS, node_payload
 from .points import (
@@ -247,11 +247,9 @@ class QdrantIndex:
         with self._lock.shared():
             answers = self._read("query_batch_points", requests=[self._request(leg, query.limit) for leg in legs])
             found = [[(str(p.id), float(p.score)) for p in a.points] for a in answers]
-            ids = list(dict.fromkeys(i for points in found for i, _ in points))
-            wanted = [*FACTS, STATE, SWAPPED]
-            records = self._read("retrieve", ids=ids, with_payload=wanted, with_vectors=False) if ids else []
-        facts = {str(r.id): r.payload for r in records if not where.is_hidden(r.payload)}
-        return put_together(legs, found, facts, str)
+            ids = near_top(found, query.limit)
+            records = self._read("retrieve", ids=ids, with_payload=FACTS, with_vectors=False) if ids else []
+        return put_together(legs, found, {str(r.id): r.payload for r in records}, str)
 
     def _request(self, leg: Leg, limit: int) -> Any:
         from qdrant_client import models as m
