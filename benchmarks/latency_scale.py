@@ -18,11 +18,10 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid5
 
 import numpy as np
 
-from paperlode.ingest.document import Box, Chunk, DocumentCard, Kind, Layer, PageBox
+from paperlode.ingest.document import Box, Chunk, DocumentCard, Kind, Layer, PageBox, chunk_id
 from paperlode.retrieval.cards import sparse_whole
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.embedding import load_embedder
@@ -35,7 +34,6 @@ from paperlode.retrieval.search import DEPTH, Search
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAMES = UUID("6b3f3c1e-0000-4000-8000-000000000000")
 PER_DOCUMENT, PER_PAGE, WORDS, VOCABULARY, CENTRES, ROWS = 400, 4, 120, 50_000, 500, 10
 ROLES = ("income_statement", "balance_sheet", "cash_flow_statement", "segments", "governing_law")
 MEASURES = ("operating margin", "quick ratio", "free cash flow", "governing law", "segment revenue")
@@ -79,7 +77,7 @@ def build(folder: Path, chunks: int, words: list[str], embedder: Any) -> None:
         roles = [(ROLES[int(rng.integers(len(ROLES)))],) if rng.random() < 0.02 else () for _ in texts]
         made = [
             Chunk(
-                id=str(uuid5(NAMES, f"{d}/{i}")),
+                id=chunk_id(digest, str(i)),
                 document=digest,
                 ordinal=i,
                 text=text,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid5
 
 import pytest
 
-from paperlode.ingest.document import Box, Chunk, Kind, Layer, PageBox
+from paperlode.ingest.document import Box, Chunk, Kind, Layer, PageBox, chunk_id
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.index import Schema
 from paperlode.retrieval.minilm import MiniLM
@@ -18,15 +17,13 @@ from paperlode.retrieval.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-NAMES = UUID("6b3f3c1e-0000-4000-8000-000000000000")
-
 
 def make_chunk(text: str, *, document: str = "d1", ordinal: int = 0, page: int = 0, **other: Any) -> Chunk:
     """A chunk of one paragraph, its id a hash of document, ordinal and ``version``."""
     version = other.pop("version", "1")
     pages = other.pop("pages", (page,))
     return Chunk(
-        id=str(uuid5(NAMES, f"{document}/{ordinal}/{version}")),
+        id=chunk_id(document, f"{ordinal}/{version}"),
         document=document,
         ordinal=ordinal,
         text=text,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from paperlode.ingest.document import chunk_id
 from paperlode.retrieval.cards import CardFit
 from paperlode.retrieval.fields import sparse_pairs, sparse_wanted
 from paperlode.retrieval.fusion import Weights, fuse
 from paperlode.retrieval.glossary import Notion
-from paperlode.retrieval.index import Filter, HybridQuery, Scored
-from paperlode.retrieval.legs import LEAST_NEAR, legs_of, near_top, put_together
+from paperlode.retrieval.index import HAS_LABEL, Filter, HybridQuery, Scored
+from paperlode.retrieval.legs import legs_of, put_together, trait_legs
 from paperlode.retrieval.lexical import SparseVector, sparse_query, term_counts
 from paperlode.retrieval.understanding import Understood
 
 PLAIN = Understood("a question")
-NONE = Scored("", None, None, None, None, None, None, "d1", (), ())
+NONE = Scored("", None, None, None)
 
 
 def scored(name: str, **scores) -> Scored:
@@ -63,8 +64,8 @@ def test_a_role_that_answers_lifts_a_chunk() -> None:
     """By the strength of the notion; a statement that is also called so stands before one that only contains it."""
     asks = Notion("margin", (), ("operating income",), ("income_statement",), 1.0)
     plain = scored("plain", dense=0.50)
-    role = scored("role", dense=0.49, roles=("income_statement",))
-    named = scored("named", dense=0.48, roles=("income_statement", "income_statement.named"))
+    role = scored("role", dense=0.49, traits=("income_statement",))
+    named = scored("named", dense=0.48, traits=("income_statement", "income_statement.named"))
     assert order([plain, role, named]) == ["plain", "role", "named"]
     assert order([plain, role, named], Understood("q", (asks,)), weights=LITTLE) == ["named", "role", "plain"]
     assert fuse([role], Understood("q", (asks,)), depth=10)[0].roles == ("income_statement",)
@@ -72,20 +73,21 @@ def test_a_role_that_answers_lifts_a_chunk() -> None:
 
 def test_a_card_that_fits_lifts_its_document() -> None:
     """By name, period and quarter; one that speaks against it lowers it."""
-    one, two = scored("one", dense=0.5, document="d1"), scored("two", dense=0.49, document="d2")
-    assert order([one, two]) == ["one", "two"]
+    one, two = scored(chunk_id("d1", "one"), dense=0.5), scored(chunk_id("d2", "two"), dense=0.49)
+    first, second = one.id, two.id
+    assert order([one, two]) == [first, second]
     assert order([one, two], documents={"d2": (1.0, CardFit(name=1.0)), "d1": (1.0, CardFit())}, weights=LITTLE) == [
-        "two",
-        "one",
+        second,
+        first,
     ]
     assert order(
         [one, two], documents={"d1": (1.0, CardFit(quarter=-0.5)), "d2": (1.0, CardFit())}, weights=LITTLE
-    ) == ["two", "one"]
+    ) == [second, first]
 
 
 def test_a_label_asked_for_lifts_its_clause() -> None:
-    """In any case of its letters."""
-    one, two = scored("one", dense=0.5), scored("two", dense=0.49, labels=("4.2(B)",))
+    """A candidate that has it comes first."""
+    one, two = scored("one", dense=0.5), scored("two", dense=0.49, traits=(HAS_LABEL,))
     assert order([one, two], Understood("q", labels=("4.2(b)",)), weights=LITTLE) == ["two", "one"]
 
 
@@ -131,16 +133,17 @@ def test_legs_are_asked_for_what_the_query_has() -> None:
     assert [leg.filter.documents for leg in preferred] == [(), (), ("d2",), ("d2",)]
 
 
-def test_facts_are_looked_at_where_a_leg_has_a_candidate_near_its_top() -> None:
-    """Near the top of one leg is enough; what is nowhere near a top stays a candidate, without facts."""
-    words = [(f"w{i}", float(-i)) for i in range(200)]
-    meaning = [(f"w{199 - i}", float(-i)) for i in range(50)]
-    near = near_top([words, meaning], 200)
-    assert set(near) == {f"w{i}" for i in range(60)} | {f"w{199 - i}" for i in range(50)}
-    assert len(near_top([words], 5)) == LEAST_NEAR
-    legs = legs_of(HybridQuery(None, sparse_query("net sales"), 200))
-    facts = {"w0": {"document": "d1", "roles": ["definitions"], "labels": ["4.1"]}}
-    made = {s.id: s for s in put_together(legs, [words, words[:1]], facts, str)}
-    assert made["w0"] == Scored("w0", None, 0.0, 0.0, None, None, None, "d1", ("definitions",), ("4.1",))
-    assert made["w199"] == Scored("w199", None, -199.0, None)
-    assert len(made) == 200
+def test_traits_are_asked_for_and_put_to_their_candidates() -> None:
+    """Each role, also as the name of a statement, and the labels together; a candidate without any stays one."""
+    query = HybridQuery(None, sparse_query("net sales"), 200, roles=("definitions",), labels=("4.1", "4.2"))
+    traits = trait_legs(query)
+    assert [leg.score for leg in traits] == ["definitions", "definitions.named", HAS_LABEL]
+    assert traits[-1].filter.labels == ("4.1", "4.2")
+    assert trait_legs(HybridQuery(None, query.sparse, 200)) == []
+    words = legs_of(query)[:2]
+    found = [[("a", 2.0), ("b", 1.0)], [("a", 3.0)], [("a", 0.0)], [], [("a", 0.0), ("b", 0.0)]]
+    made = put_together([*words, *traits], found, str)
+    assert made == [
+        Scored("a", None, 2.0, 3.0, traits=("definitions", HAS_LABEL)),
+        Scored("b", None, 1.0, None, traits=(HAS_LABEL,)),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,7 +15,7 @@ from paperlode.ingest.errors import ServerError
 from paperlode.retrieval.ahead import Ahead
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.fields import sparse_pairs
-from paperlode.retrieval.index import Filter, HybridQuery, Index, Schema, Scored
+from paperlode.retrieval.index import HAS_LABEL, Filter, HybridQuery, Index, Schema, Scored
 from paperlode.retrieval.lexical import sparse_document, sparse_query
 from paperlode.retrieval.server import QdrantIndex
 from paperlode.retrieval.server_options import CollectionOptions, ServerOptions
@@ -259,11 +260,9 @@ def test_pairs_of_terms_wanted_terms_roles_and_labels(index: Index, embedder: Mi
     by_id = {s.id: s for s in index.search(pairs)}
     assert by_id[first].pairs is not None
     assert by_id[second].pairs is None
-    assert (by_id[first].roles, by_id[second].labels, by_id[first].document) == (
-        ("income_statement",),
-        ("Table3",),
-        "d1",
-    )
+    assert by_id[first].traits == by_id[second].traits == ()
+    traits = replace(pairs, roles=("income_statement",), labels=("Table3", "Table4"))
+    assert {s.id: s.traits for s in index.search(traits)} == {first: ("income_statement",), second: (HAS_LABEL,)}
     wanted = HybridQuery(None, sparse_query("zebras"), 10, wanted=sparse_query("tax"))
     assert {s.id: (s.lexical is None, s.wanted is None) for s in index.search(wanted)} == {
         first: (False, True),

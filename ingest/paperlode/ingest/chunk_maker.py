@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from paperlode.ingest.clauses import clause_mark
 from paperlode.ingest.document import Chunk, Kind, Layer, PageBox, TablePart, embedded_text
+from paperlode.ingest.ids import chunk_id
 from paperlode.ingest.pieces import Path, Piece, Role, Sizer, common, halves, joined_text, text_regions
 from paperlode.ingest.text_cuts import first_words
 from paperlode.ingest.threads import Threads
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHUNKER_VERSION", "EMBEDDED_PREFIX", "Frame", "Maker", "TextFrame", "pack"]
 
-CHUNKER_VERSION = "3"
+CHUNKER_VERSION = "4"
 """Raised when the same document would be cut differently: it is part of every chunk's id."""
 EMBEDDED_PREFIX = "embedded_prefix"
 """Flag of a chunk whose own text may not be cut and is longer than the embedder reads: only its start is embedded."""
@@ -178,7 +177,7 @@ class Maker:
         known = [b.confidence for b in blocks if b.confidence is not None]
         flags = (f for fs in (*(b.flags for b in blocks), *(p.flags for p in pieces), fit.flags) for f in fs)
         made_of = (
-            self._document, self._parser, CHUNKER_VERSION,
+            self._parser, CHUNKER_VERSION,
             str(first.index), str(first.start), str(first.row_start), str(last.index), str(last.end), str(last.row_end),
         )  # fmt: skip
         text, names, part = joined_text(pieces), tuple(h.text for h in path), frame.part(pieces)
@@ -186,7 +185,7 @@ class Maker:
         labels, references = self._threads.follow(pieces)
         self._ordinal += 1
         return Chunk(
-            id=str(uuid.UUID(bytes=hashlib.sha256("\x1f".join(made_of).encode()).digest()[:16], version=5)),
+            id=chunk_id(self._document, "\x1f".join(made_of)),
             document=self._document,
             ordinal=self._ordinal - 1,
             text=text,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from paperlode.ingest.boxes import Box, PageBox
 from paperlode.ingest.card import DocumentCard
+from paperlode.ingest.ids import chunk_id, document_mark, mark_of
 from paperlode.ingest.plain_json import few_from_json
 from paperlode.ingest.tables import Cell, Table, TablePart
 
@@ -39,9 +40,12 @@ __all__ = [
     "Source",
     "Table",
     "TablePart",
+    "chunk_id",
+    "document_mark",
     "few_from_json",
     "from_json",
     "make_card",
+    "mark_of",
     "to_json",
 ]
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 import errno
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, PaperlodeError, SchemaMismatch, StorageFull
 
 from .index import Filter
-from .legs import FACTS, meaning_legs, near_top, put_together, word_legs
+from .legs import meaning_legs, put_together, trait_legs, word_legs
 from .lexical import SparseVector
 from .points import (
     CARD,
@@ -200,19 +201,18 @@ class EdgeIndex:
             late = [leg for leg in meant if leg.using == ROWS] if self._size > MANY_ROWS else []
             meant = [leg for leg in meant if leg not in late] if late else meant
             found += self._run(meant, query.limit, ids)
-            legs += meant
-            if late and ids:
-                found += self._run(late[:1], len(ids), ids, among=set(ids.values()))
-                legs.append(late[0])
-            facts = self._facts([ids[key] for key in near_top(found, query.limit)])
-        return put_together(legs, found, facts, lambda key: str(ids[key]))
+            narrow = [replace(leg, filter=Filter()) for leg in late[:1]] + trait_legs(query)
+            found += (
+                self._run(narrow, len(ids), ids, among={str(i) for i in ids.values()}) if ids else ([],) * len(narrow)
+            )
+        return put_together([*legs, *meant, *narrow], found, lambda key: str(ids[key]))
 
     def _run(
         self, legs: Sequence[Leg], limit: int, ids: dict[int, Any], among: set[Any] | None = None
     ) -> list[list[tuple[int, float]]]:
         """What each leg finds, ``among`` these ids; ``ids`` takes up those that are new."""
         from qdrant_edge import Filter as EdgeFilter
-        from qdrant_edge import HasIdCondition, IdfParams, Query, QueryBatchRequest, QueryRequest, SearchParams
+        from qdrant_edge import HasIdCondition, IdfParams, QueryBatchRequest, QueryRequest, SearchParams
 
         conditions: dict[Filter, Any] = {}
         requests = []
@@ -221,13 +221,13 @@ class EdgeIndex:
                 conditions[leg.filter] = self._condition(leg.filter)
             only = conditions[leg.filter]
             if among is not None:
-                only = EdgeFilter(must=[HasIdCondition({str(i) for i in among})])
+                only = EdgeFilter(must=[HasIdCondition(among), *([only] if only is not None else [])])
             sparse = isinstance(leg.vector, SparseVector)
             corpus = self._condition(Filter(documents=leg.corpus)) if leg.corpus and sparse else None
             requests.append(
                 QueryRequest(
                     limit=limit,
-                    query=Query.Nearest(_sparse(leg.vector) if sparse else leg.vector, using=leg.using),
+                    query=self._nearest(leg),
                     filter=only,
                     params=SearchParams(idf=IdfParams(corpus)) if corpus is not None else None,
                 )
@@ -243,11 +243,15 @@ class EdgeIndex:
             out.append(scores)
         return out
 
-    def _facts(self, ids: Sequence[Any]) -> dict[int, Any]:
-        from qdrant_edge import PayloadSelector
+    @staticmethod
+    def _nearest(leg: Leg) -> Any:
+        from qdrant_edge import Query
 
-        records = self._shard.retrieve(ids, PayloadSelector.Include(FACTS), False) if ids else ()
-        return {r.id.int: r.payload for r in records}
+        if leg.vector is None:
+            return None
+        return Query.Nearest(
+            _sparse(leg.vector) if isinstance(leg.vector, SparseVector) else leg.vector, using=leg.using
+        )
 
     def cards(self, terms: SparseVector, limit: int, documents: Sequence[str] = ()) -> list[tuple[DocumentCard, float]]:
         """The documents that fit the terms best; see ``Index.cards``."""

@@ -7,14 +7,17 @@ and what was tried. They lie on a plateau: halving or doubling one of the small 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from .cards import CardFit
+from paperlode.ingest.document import document_mark, mark_of
+
 from .glossary import NAMED
+from .index import HAS_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .cards import CardFit
     from .index import Scored
     from .understanding import Understood
 
@@ -54,12 +57,10 @@ class Weights:
     kind: float = 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A chunk's id, its document, its fused score, and the roles that were asked for and that it has."""
+class Candidate(NamedTuple):
+    """A chunk's id, its fused score, and the roles that were asked for and that it has."""
 
     id: str
-    document: str
     score: float
     roles: tuple[str, ...] = ()
 
@@ -82,7 +83,7 @@ def fuse(
         candidates: with their scores.
         understood: what the question asks.
         depth: candidates asked for by each vector.
-        documents: score and card of the documents found for the question as a whole; none where one document is searched.
+        documents: by digest score and card of the documents found for the question as a whole; none where one is searched.
         readable: share of the question that the embedding model can read: as much less counts its meaning, and as much
             more its words.
         weights: None for the default.
@@ -92,23 +93,25 @@ def fuse(
     if not candidates:
         return []
     w = weights or Weights()
-    documents = documents or {}
+    marked = {document_mark(digest): known for digest, known in (documents or {}).items()}
+    own = [marked.get(mark_of(c.id)) for c in candidates] if marked else [None] * len(candidates)
     words = w.dense / 2 * (1 - readable)
     roles = understood.roles
-    labels = {label.lower() for label in understood.labels}
-    found = {d: score for d, (score, _) in documents.items()}
     scores = np.array(
-        [(c.dense, c.row, c.lexical, c.page, c.pairs, c.wanted, found.get(c.document)) for c in candidates],
+        [
+            (c.dense, c.row, c.lexical, c.page, c.pairs, c.wanted, d and d[0])
+            for c, d in zip(candidates, own, strict=True)
+        ],
         dtype=np.float64,  # None becomes NaN
     )
     missing = np.isnan(scores)
-    known = len(candidates) - missing.sum(axis=0)
-    lowest = np.where(known >= depth, np.where(missing, np.inf, scores).min(axis=0), 0.0)
+    given = len(candidates) - missing.sum(axis=0)
+    lowest = np.where(given >= depth, np.where(missing, np.inf, scores).min(axis=0), 0.0)
     scores = np.where(missing, lowest, scores)
     spread = scores.std(axis=0)
-    usable = (known > 0) & (spread > _NO_SPREAD)
+    usable = (given > 0) & (spread > _NO_SPREAD)
     standard = np.where(usable, (scores - scores.mean(axis=0)) / np.where(usable, spread, 1.0), 0.0)
-    total = standard @ np.array(
+    by_score = standard @ np.array(
         (
             w.dense * readable,
             w.row * readable,
@@ -119,27 +122,21 @@ def fuse(
             w.document,
         )
     )
-    none = (0.0, CardFit())
-    for i, c in enumerate(candidates):
-        card = documents.get(c.document, none)[1]
-        total[i] += (
-            w.role * _role(c.roles, roles)
-            + w.label * any(label.lower() in labels for label in c.labels)
-            + w.name * card.name
-            + w.period * card.period
-            + w.quarter * card.quarter
-            + w.kind * card.kind
-        )
+    total = by_score.tolist()
+    for i, (c, document) in enumerate(zip(candidates, own, strict=True)):
+        if c.traits:
+            total[i] += w.role * _role(c.traits, roles) + w.label * (HAS_LABEL in c.traits)
+        if document is not None:
+            card = document[1]
+            total[i] += w.name * card.name + w.period * card.period + w.quarter * card.quarter + w.kind * card.kind
     order = sorted(range(len(candidates)), key=lambda i: (-total[i], candidates[i].id))
     return [
-        Candidate(c.id, c.document, float(total[i]), tuple(r for r in roles if r in c.roles))
+        Candidate(c.id, total[i], tuple(r for r in roles if r in c.traits))
         for i, c in ((i, candidates[i]) for i in order)
     ]
 
 
 def _role(of_chunk: Sequence[str], asked: Mapping[str, float]) -> float:
-    if not asked or not of_chunk:
-        return 0.0
     return max(
         (s * (_STATEMENT if r + NAMED in of_chunk else 1.0) for r, s in asked.items() if r in of_chunk), default=0.0
     )

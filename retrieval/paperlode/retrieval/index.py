@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from .embedding import Embedder
     from .lexical import SparseVector
 
-__all__ = ["INDEX_VERSION", "Filter", "HybridQuery", "Index", "Passage", "Schema", "Scored"]
+__all__ = ["HAS_LABEL", "INDEX_VERSION", "Filter", "HybridQuery", "Index", "Passage", "Schema", "Scored"]
 
-INDEX_VERSION = 4
+INDEX_VERSION = 5
 """Raised when stored points cannot be read by older code, or older points by this code."""
+HAS_LABEL = ":label"
+"""The trait of a candidate that has one of the labels asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Scored(NamedTuple):
 
     ``dense`` is a cosine, ``lexical`` the chunk's BM25, ``page`` the BM25 of the page it starts on, ``row`` the cosine of
     the best of its table rows, ``pairs`` the BM25 of pairs of terms, ``wanted`` that of the terms that would answer.
-    A candidate that no vector has near its top may come without ``document``, ``roles`` and ``labels`` (``legs.near_top``).
+    ``traits`` are those of the roles asked for that it has, and ``HAS_LABEL`` where it has one of the labels asked for.
     """
 
     id: str
@@ -151,9 +153,7 @@ class Scored(NamedTuple):
     row: float | None = None
     pairs: float | None = None
     wanted: float | None = None
-    document: str = ""
-    roles: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .index import Filter, Scored
+from .glossary import NAMED
+from .index import HAS_LABEL, Filter, Scored
 from .points import DENSE, LEXICAL, MEANT, PAGE, PAIRS, ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from .index import HybridQuery
 
-__all__ = ["FACTS", "Leg", "legs_of", "meaning_legs", "near_top", "put_together", "word_legs"]
+__all__ = ["Leg", "legs_of", "meaning_legs", "put_together", "trait_legs", "word_legs"]
 
-FACTS = ["document", "roles", "labels"]
-"""Payload fields that a candidate is judged by, beside its scores."""
 SCORES = ("dense", "lexical", "page", "row", "pairs", "wanted")
 """Scores of ``Scored``, in its order."""
-NO_FACTS: Mapping[str, Any] = {}
-LEAST_NEAR = 30
-NEAR = 0.3
-"""Share of each leg's list whose facts are looked at: reading a payload takes longer than finding what it belongs to (at 200,000
-chunks 10 to 30 ms for 400 candidates). docs/search.md has what it costs."""
 WANTED = "wanted"
 
 
@@ -33,9 +27,9 @@ class Leg:
     """One search by one vector.
 
     Attributes:
-        score: which score of ``Scored`` it gives.
+        score: which score of ``Scored`` it gives, or which trait.
         using: name of the stored vector.
-        vector: a list of floats, a list of one such list for rows, or a ``SparseVector``.
+        vector: a list of floats, a list of one such list for rows, or a ``SparseVector``; None looks for a trait.
         filter: which chunks count.
         corpus: digests of the documents in which it is counted how rare a term is; all when empty.
     """
@@ -84,6 +78,17 @@ def meaning_legs(query: HybridQuery) -> list[Leg]:
     return legs
 
 
+def trait_legs(query: HybridQuery) -> list[Leg]:
+    """Which of the candidates have what is asked for: to be asked among them alone.
+
+    An engine's indexes of payload tell it. Reading the payload takes longer than finding what it belongs to: 10 to 30 ms for 400
+    candidates of 200,000 chunks.
+    """
+    roles = [name for role in query.roles for name in (role, role + NAMED)]
+    traits = [Leg(role, "", None, Filter(roles=(role,))) for role in roles]
+    return [*traits, Leg(HAS_LABEL, "", None, Filter(labels=query.labels))] if query.labels else traits
+
+
 def _filters(query: HybridQuery) -> list[Filter]:
     """Where to search: everywhere that is asked for, and once more in the documents preferred."""
     own = query.filter
@@ -100,42 +105,27 @@ def _narrower(query: HybridQuery, only: Filter) -> Iterator[Filter]:
 K = TypeVar("K", bound=Hashable)
 
 
-def near_top(found: Iterable[Sequence[tuple[K, float]]], limit: int) -> list[K]:
-    """The keys whose facts are needed, each once: those that a leg has near its top.
-
-    Args:
-        found: for each leg keys and scores, the best first.
-        limit: candidates asked for by each leg.
-    """
-    near = max(LEAST_NEAR, int(NEAR * limit))
-    return list(dict.fromkeys(key for points in found for key, _ in points[:near]))
-
-
 def put_together(
-    legs: Iterable[Leg],
-    found: Iterable[Iterable[tuple[K, float]]],
-    facts: Mapping[K, Mapping[str, Any]],
-    name: Callable[[K], str],
+    legs: Iterable[Leg], found: Iterable[Iterable[tuple[K, float]]], name: Callable[[K], str]
 ) -> list[Scored]:
     """The candidates of all legs, each once.
 
     Args:
         legs: as they were run.
         found: for each leg keys and scores of the chunks it found.
-        facts: for the keys ``near_top`` their payload's ``FACTS``.
         name: a key's chunk id.
     """
     scores: dict[K, list[float | None]] = {}
+    traits: dict[K, tuple[str, ...]] = {}
     for leg, points in zip(legs, found, strict=True):
+        if leg.vector is None:
+            for i, _ in points:
+                traits[i] = (*traits.get(i, ()), leg.score)
+            continue
         place = SCORES.index(leg.score)
         for i, score in points:
             own = scores.get(i)
             if own is None:
                 own = scores[i] = [None] * len(SCORES)
             own[place] = score
-    out = []
-    for i, own in scores.items():
-        known = facts.get(i, NO_FACTS)
-        roles, labels = tuple(known.get("roles") or ()), tuple(known.get("labels") or ())
-        out.append(Scored._make((name(i), *own, known.get("document", ""), roles, labels)))
-    return out
+    return [Scored._make((name(i), *own, traits.get(i, ()))) for i, own in scores.items()]

@@ -164,7 +164,7 @@ class Search:
             pairs=sparse_pairs(asked),
             wanted=sparse_wanted(understood.wanted),
             roles=tuple(understood.roles),
-            labels=understood.labels,
+            labels=tuple(dict.fromkeys(v for label in understood.labels for v in _cases(label))),
             prefer=named if len(named) < len(documents) else (),
         )
         fits = {d: (score, fitting) for d, (_, score, fitting) in documents.items()}
@@ -224,6 +224,12 @@ class Search:
             )
             for rank, f in enumerate(best, 1)
         ]
+
+
+def _cases(label: str) -> tuple[str, ...]:
+    """A label as documents may write it: a defined term or a letter of a clause, small or with capitals."""
+    kind, colon, text = label.rpartition(":")
+    return tuple(kind + colon + way for way in (text, text.lower(), text.upper(), text.capitalize(), text.title()))
 
 
 def _named(documents: dict[str, tuple[DocumentCard, float, CardFit]]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from paperlode.ingest.errors import ArchiveError, IndexServerFailed, PaperlodeEr
 
 from . import server_filters as where
 from .index import Filter, Schema
-from .legs import FACTS, legs_of, near_top, put_together
+from .legs import legs_of, put_together, trait_legs
 from .lexical import SparseVector
 from .node_payload import NODE_FIELDS, node_payload
 from .points import (
@@ -241,20 +241,28 @@ class QdrantIndex:
 
     def search(self, query: HybridQuery) -> list[Scored]:
         """Candidates of all vectors, unfused; see ``Index.search``."""
+        from qdrant_client import models as m
+
         legs = legs_of(query)
         if not legs:
             return []
         with self._lock.shared():
-            answers = self._read("query_batch_points", requests=[self._request(leg, query.limit) for leg in legs])
-            found = [[(str(p.id), float(p.score)) for p in a.points] for a in answers]
-            ids = near_top(found, query.limit)
-            records = self._read("retrieve", ids=ids, with_payload=FACTS, with_vectors=False) if ids else []
-        return put_together(legs, found, {str(r.id): r.payload for r in records}, str)
+            found = self._run(legs, query.limit)
+            ids = list(dict.fromkeys(i for points in found for i, _ in points))
+            traits = trait_legs(query) if ids else []
+            found += self._run(traits, len(ids), m.HasIdCondition(has_id=list(ids))) if traits else []
+        return put_together([*legs, *traits], found, str)
 
-    def _request(self, leg: Leg, limit: int) -> Any:
+    def _run(self, legs: Sequence[Leg], limit: int, *also: Any) -> list[list[tuple[str, float]]]:
+        answers = self._read("query_batch_points", requests=[self._request(leg, limit, *also) for leg in legs])
+        return [[(str(p.id), float(p.score)) for p in a.points] for a in answers]
+
+    def _request(self, leg: Leg, limit: int, *also: Any) -> Any:
         from qdrant_client import models as m
 
         sparse, params = isinstance(leg.vector, SparseVector), self._params
+        if leg.vector is None:
+            return m.QueryRequest(filter=where.visible(leg.filter, *also), limit=limit, with_payload=False)
         if sparse and leg.corpus:
             corpus = m.IdfCorpusParams(corpus=where.visible(Filter(documents=leg.corpus)))
             params = (params or m.SearchParams()).model_copy(update={"idf": corpus})
