@@ -119,12 +119,11 @@ def _is_said(name: str, calls: frozenset[tuple[str, ...]], question: str) -> boo
     """Whether a question names an organisation. The first word of a longer name alone counts where it is written as a name."""
     if name in question:
         return True
-    placed = _placed(question)
-    words = [w for w, _, _ in placed]
-    core = _core(_words(name))
+    words = _said(question)
     for call in calls:
-        at = _stand(call, words)
-        if at and call == core[:1] != core and not question.islower():
+        at = _stand(call, words) if call[0] in words else []
+        if at and call == (core := _core(_words(name)))[:1] != core and not question.islower():
+            placed = _placed(question)
             at = [i for i in at if question[placed[i][1]].isupper()]
         if at:
             return True
@@ -244,6 +243,11 @@ def _placed(text: str) -> tuple[tuple[str, int, int], ...]:
     """The words of a text, small and without a possessive's ending, each with where it starts and ends."""
     found = ((_plain(m[0]), *m.span()) for m in _WORD.finditer(text))
     return tuple((w, a, b) for w, a, b in found if w)
+
+
+@lru_cache(maxsize=4096)
+def _said(question: str) -> tuple[str, ...]:
+    return tuple(_words(question))
 
 
 def _plain(word: str) -> str:

@@ -202,9 +202,7 @@ class EdgeIndex:
             meant = [leg for leg in meant if leg not in late] if late else meant
             found += self._run(meant, query.limit, ids)
             narrow = [replace(leg, filter=Filter()) for leg in late[:1]] + trait_legs(query)
-            found += (
-                self._run(narrow, len(ids), ids, among={str(i) for i in ids.values()}) if ids else ([],) * len(narrow)
-            )
+            found += self._run(narrow, len(ids), ids, among=set(ids.values())) if ids else ([],) * len(narrow)
         return put_together([*legs, *meant, *narrow], found, lambda key: str(ids[key]))
 
     def _run(
@@ -214,14 +212,15 @@ class EdgeIndex:
         from qdrant_edge import Filter as EdgeFilter
         from qdrant_edge import HasIdCondition, IdfParams, QueryBatchRequest, QueryRequest, SearchParams
 
+        here = HasIdCondition(among) if among is not None else None
         conditions: dict[Filter, Any] = {}
         requests = []
         for leg in legs:
             if leg.filter not in conditions:
                 conditions[leg.filter] = self._condition(leg.filter)
             only = conditions[leg.filter]
-            if among is not None:
-                only = EdgeFilter(must=[HasIdCondition(among), *([only] if only is not None else [])])
+            if here is not None:
+                only = EdgeFilter(must=[here, *([only] if only is not None else [])])
             sparse = isinstance(leg.vector, SparseVector)
             corpus = self._condition(Filter(documents=leg.corpus)) if leg.corpus and sparse else None
             requests.append(

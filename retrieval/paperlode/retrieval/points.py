@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -135,7 +136,12 @@ def card_point(card: DocumentCard) -> tuple[str, dict[str, Any]]:
 
 def card_from(payload: Mapping[str, Any]) -> DocumentCard:
     """The card back from its point."""
-    return few_from_json(DocumentCard, payload[CARD])
+    return _card(payload[CARD])
+
+
+@lru_cache(maxsize=4096)
+def _card(text: str) -> DocumentCard:
+    return few_from_json(DocumentCard, text)
 
 
 PASSAGE_FIELDS = ("document", "ordinal", "pages", "layer", "text", "context", "table")
