@@ -31,6 +31,10 @@ __all__ = [
     "write_text",
 ]
 
+SOON = 0.0005
+"""Seconds after which a thread that waits gets the interpreter. The model loads in one, in many small steps: with Python's 5 ms
+a search from the shell took 5 % longer."""
+
 own_process = False
 """Whether this process ends with its command, as that of the console script does."""
 
@@ -58,6 +62,8 @@ def settings_of(**given: Any) -> "Settings":
 
 def open_archive(index: Path | None, *, to_search: bool = False) -> "Archive":
     """The archive in that folder, or in the one of the settings."""
+    if to_search and own_process:
+        sys.setswitchinterval(SOON)
     from paperlode.api.archive import Archive
 
     settings = settings_of(index=index)

