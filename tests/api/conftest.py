@@ -43,6 +43,9 @@ class DirectParser:
     def __init__(self):
         self.parsed = 0
 
+    def page_prints(self, source, stop):
+        return ()
+
     def page_count(self, source):
         import pymupdf
 

@@ -331,6 +331,9 @@ def test_tables_are_exported_as_data(tmp_path, docs, word_model):
         fingerprint = "tabled-1"
         documents_at_once = 1
 
+        def page_prints(self, source, stop):
+            return ()
+
         def page_count(self, source):
             return 1
 

@@ -29,6 +29,9 @@ class Contract:
     fingerprint = "contract-1"
     documents_at_once = 1
 
+    def page_prints(self, source, stop):
+        return ()
+
     def page_count(self, source):
         return 1
 

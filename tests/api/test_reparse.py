@@ -28,6 +28,9 @@ class Flagging:
         self.asked = []
         self.closed = False
 
+    def page_prints(self, source, stop):
+        return ()
+
     def page_count(self, source):
         return self.inner.page_count(source)
 

@@ -63,6 +63,9 @@ class Pages:
         self.at_once, self.most_at_once = 0, 0
         self._lock = threading.Lock()
 
+    def page_prints(self, source, stop):
+        return ()
+
     def page_count(self, source):
         return len(self.pages)
 
@@ -664,6 +667,9 @@ def test_an_iteration_that_ends_in_a_reading_thread_is_ended(tmp_path):
     held, given, cleared = [], threading.Event(), threading.Event()
 
     class Drops(Pages):
+        def page_prints(self, source, stop):
+            return ()
+
         def page_count(self, source):
             if not source.name.startswith("00"):
                 given.wait(5)

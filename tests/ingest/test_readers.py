@@ -33,6 +33,9 @@ class Lines:
     fingerprint = "fake-1"
     documents_at_once = 1
 
+    def page_prints(self, source, stop):
+        return ()
+
     def page_count(self, source):
         return len(Path(source.uri).read_text().splitlines()) - 1
 

@@ -32,7 +32,7 @@ from paperlode.ingest.errors import (
 from paperlode.ingest.sources import check_unchanged, discover, open_source, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from paperlode.ingest.document import Source
@@ -262,6 +262,7 @@ class Feed:
 
     def _pages(self, source: Source, before: Stamp, count: int) -> Iterator[Page]:
         done = self._ledger.done_pages(source.digest, self._recipe.parser, whole=self._retry)
+        done |= self._seen_before(source, count, [p for p in range(count) if p not in done])
         missing = [p for p in range(count) if p not in done] if done else range(count)
         parsed = self._parser.parse(source, missing)
         keeper = _Keeper(self._ledger, source, self._recipe.parser, before)
@@ -288,9 +289,27 @@ class Feed:
             raise
         else:
             keeper.save()
+            if not self._ledger.prints.known(source.digest):
+                self._ledger.prints.save(source.digest, self._parser.page_prints(source, count))
         finally:
             if isinstance(parsed, Generator):
                 parsed.close()
+
+    def _seen_before(self, source: Source, count: int, missing: Sequence[int]) -> set[int]:
+        """Pages that show what a page read before shows, and are kept as such; of an older version of the file, or of a like one.
+
+        It is looked for where the file held another document before, or where its first page is known.
+        """
+        if not missing:
+            return set()
+        books = self._ledger.prints
+        held = self._ledger.document_at(source.uri)
+        changed = held is not None and held.digest != source.digest
+        if not changed and not books.seen(next(iter(self._parser.page_prints(source, 1)), "")):
+            return set()
+        shown = self._parser.page_prints(source, count)
+        books.save(source.digest, shown)
+        return books.adopt(source.digest, self._recipe.parser, shown, missing) if len(shown) == count else set()
 
     def _is_done(self, digest: str) -> bool:
         return self._ledger.is_done(digest, self._recipe, whole=self._retry)

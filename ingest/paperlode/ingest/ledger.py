@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from paperlode.ingest.document import ParsedPage, from_json, to_json
+from paperlode.ingest.document import ParsedPage, from_json
 from paperlode.ingest.errors import (
     ArchiveCorrupt,
     DocumentNotFound,
@@ -31,13 +31,14 @@ from paperlode.ingest.ledger_findings import (
     adopt_pages,
     count_flagged,
     flagged_pages,
-    put_findings,
     read_with,
 )
+from paperlode.ingest.ledger_prints import PrintBooks
 from paperlode.ingest.ledger_reindex import ReindexBooks
 from paperlode.ingest.ledger_rows import (
     pages_by_reader,
     pages_of,
+    put_pages,
     put_path,
     put_readers,
     recipe_columns,
@@ -165,22 +166,8 @@ class Ledger:
         """Keep pages, replacing earlier ones of the same number, in one transaction."""
         if not parsed:
             return
-        rows = [
-            {
-                "digest": digest,
-                "parser": parser,
-                "page": p.page,
-                "code": p.failure.code if p.failure else "",
-                "message": p.failure.message if p.failure else "",
-                "data": zlib.compress(to_json(p).encode(), 3),
-            }
-            for p in parsed
-        ]
-        numbers = [p.page for p in parsed]
         with self._work() as db:
-            db.execute(pages.delete().where(*pages_of(digest, parser), pages.c.page.in_(numbers)))
-            db.execute(pages.insert(), rows)
-            put_findings(db, digest, parser, parsed)
+            put_pages(db, digest, parser, parsed)
 
     def adopt_pages(self, digest: str, old: str, new: str) -> None:
         """Keep the pages that the parser ``old`` read as pages of ``new`` too: some of them will be read again."""
@@ -256,6 +243,11 @@ class Ledger:
         """Drop everything known of a document."""
         with self._work() as db:
             remove_document(db, digest)
+
+    @property
+    def prints(self) -> PrintBooks:
+        """What the pages of documents show, by which pages that were read before are found again."""
+        return PrintBooks(self._work, self._decode)
 
     @property
     def reindex(self) -> ReindexBooks:

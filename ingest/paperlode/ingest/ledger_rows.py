@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import time
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from paperlode.ingest.ledger_tables import DocumentRecord, Recipe, documents, failures, findings, pages, paths, read_by
+from paperlode.ingest.document import to_json
+from paperlode.ingest.ledger_findings import put_findings
+from paperlode.ingest.ledger_tables import (
+    DocumentRecord,
+    Recipe,
+    documents,
+    failures,
+    findings,
+    pages,
+    paths,
+    prints,
+    read_by,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from paperlode.ingest.document import ParsedPage
     from paperlode.ingest.sources import Stamp
 
 __all__ = [
     "pages_by_reader",
     "pages_of",
+    "put_pages",
     "put_path",
     "put_readers",
     "recipe_columns",
@@ -44,6 +59,25 @@ def recipe_columns(recipe: Recipe) -> dict[str, str]:
 def pages_of(digest: str, parser: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
     """The condition for a document's pages as one parser read them."""
     return pages.c.digest == digest, pages.c.parser == parser
+
+
+def put_pages(db: sa.Connection, digest: str, parser: str, parsed: Sequence[ParsedPage]) -> None:
+    """Keep pages, replacing earlier ones of the same number, with what the judge said of them."""
+    rows = [
+        {
+            "digest": digest,
+            "parser": parser,
+            "page": p.page,
+            "code": p.failure.code if p.failure else "",
+            "message": p.failure.message if p.failure else "",
+            "data": zlib.compress(to_json(p).encode(), 3),
+        }
+        for p in parsed
+    ]
+    numbers = [p.page for p in parsed]
+    db.execute(pages.delete().where(*pages_of(digest, parser), pages.c.page.in_(numbers)))
+    db.execute(pages.insert(), rows)
+    put_findings(db, digest, parser, parsed)
 
 
 def put_path(db: sa.Connection, path: str, digest: str, stamp: Stamp) -> None:
@@ -84,7 +118,7 @@ def pages_by_reader(db: sa.Connection, readable: int) -> dict[str, int]:
 
 def remove_document(db: sa.Connection, digest: str) -> None:
     """Drop everything known of a document."""
-    for table in (pages, findings, paths, read_by, documents):
+    for table in (pages, findings, paths, prints, read_by, documents):
         db.execute(table.delete().where(table.c.digest == digest))
 
 

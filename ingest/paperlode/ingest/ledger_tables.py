@@ -30,6 +30,7 @@ __all__ = [
     "metadata",
     "pages",
     "paths",
+    "prints",
     "read_by",
 ]
 
@@ -97,6 +98,16 @@ read_by = sa.Table(  # pages of searchable documents by what read them; an older
     sa.Column("parser", sa.String, primary_key=True),  # ``ParsedPage.parser``
     sa.Column("pages", sa.Integer, nullable=False),
     sa.Index("read_by_parser", "parser", "pages"),
+)
+
+
+prints = sa.Table(  # what pages show (``page_prints``); an older ledger gets the table when it is opened
+    "prints",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("page", sa.Integer, primary_key=True),
+    sa.Column("print", sa.String(32), nullable=False),
+    sa.Index("prints_print", "print"),
 )
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "PageRef",
     "bookmarks_of",
     "count_pages",
+    "fresh_pdf",
     "open_pdf",
     "page_size",
     "read_picture",
@@ -89,6 +90,11 @@ def open_pdf(path: str, password: str | None) -> pymupdf.Document:
 
 @lru_cache(maxsize=1)
 def _open_pdf(path: str, password: str | None, _mtime: int, _size: int) -> pymupdf.Document:
+    return fresh_pdf(path, password)
+
+
+def fresh_pdf(path: str, password: str | None) -> pymupdf.Document:
+    """The document, opened for the caller, who closes it. Raises like ``open_pdf``."""
     import pymupdf
 
     pymupdf.TOOLS.mupdf_display_errors(False)

@@ -33,6 +33,13 @@ class Parser(Protocol):
         """Number of pages. Raises SourceEncrypted, SourceCorrupt or SourceEmpty."""
         ...
 
+    def page_prints(self, source: Source, stop: int) -> Sequence[str]:
+        """What the pages before ``stop`` show, as hashes: where two are equal, so is what would be read.
+
+        Empty for a page that equals no other, because it cannot be told.
+        """
+        ...
+
     def parse(self, source: Source, pages: Sequence[int]) -> Iterator[ParsedPage]:
         """The pages with these 0-based indexes, in that order; one that fails is a value with its reason."""
         ...

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from paperlode.ingest.document import PageFailure, ParsedPage
 from paperlode.ingest.errors import PageError, PageOutOfMemory, PageUnreadable, SourceError
 from paperlode.ingest.pages import PageRef, bookmarks_of, count_pages, open_pdf, read_picture
+from paperlode.ingest.parsing.prints import prints_of
 from paperlode.ingest.parsing.turning import lying, remove_rotation, turned_page
 from paperlode.ingest.workers import WorkerLimits, WorkerPool, is_memory_error, tidy
 
@@ -83,6 +84,10 @@ class LocalParser:
     def page_count(self, source: Source) -> int:
         """Number of pages. Raises SourceEncrypted, SourceCorrupt, SourceEmpty, or PageError when opening it kills a worker."""
         return self.pool.call(count_pages, self._ref(source, 0), what=source.uri)
+
+    def page_prints(self, source: Source, stop: int) -> Sequence[str]:
+        """What the pages before ``stop`` show; see ``base.Parser``. Empty for pages that kill a worker."""
+        return prints_of(self.pool, self._ref(source, 0), stop)
 
     def parse(self, source: Source, pages: Sequence[int]) -> Iterator[ParsedPage]:
         """The pages in the order asked for; a few are read ahead. See ``base.Parser``."""

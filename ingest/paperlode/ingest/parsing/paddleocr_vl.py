@@ -22,6 +22,7 @@ from paperlode.ingest.document import PageFailure, ParsedPage
 from paperlode.ingest.errors import InvalidRequest, PageError, PageUnreadable, PaperlodeError, ServerError
 from paperlode.ingest.pages import PageRef, count_pages
 from paperlode.ingest.parsing.crops import BUDGETS
+from paperlode.ingest.parsing.prints import prints_of
 from paperlode.ingest.parsing.read_ahead import PageOnItsWay, ReadAhead, Stretch
 from paperlode.ingest.parsing.vl_pages import PageReader, VLOptions
 from paperlode.ingest.vllm.connections import new_event_loop
@@ -169,6 +170,10 @@ class PaddleOCRVLParser:
     def page_count(self, source: Source) -> int:
         """Number of pages. Raises SourceEncrypted, SourceCorrupt, SourceEmpty, or PageError when opening it kills a worker."""
         return self.pool.call(count_pages, self._ref(source, 0), what=source.uri)
+
+    def page_prints(self, source: Source, stop: int) -> Sequence[str]:
+        """What the pages before ``stop`` show; see ``base.Parser``. Empty for pages that kill a worker."""
+        return prints_of(self.pool, self._ref(source, 0), stop)
 
     def parse(self, source: Source, pages: Sequence[int]) -> Iterator[ParsedPage]:
         """The pages in the order asked for, as many at a time as the servers take. See ``base.Parser``.
