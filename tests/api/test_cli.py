@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -160,6 +161,23 @@ def test_delete_takes_out(tmp_path, index):
     deleted = json.loads(invoke("delete", "lease [draft]", "--index", folder, "--json").stdout)["deleted"]
     assert [d["name"] for d in deleted] == ["lease [draft].pdf"]
     assert invoke("delete", "lease [draft]", "--index", folder).exit_code == 1
+
+
+def test_a_missing_file_is_told_and_taken_out_when_asked(tmp_path, index):
+    """Its document stays searchable until ``--remove-missing``; then the run succeeds though nothing is left to read."""
+    folder, lease = tmp_path / "index", tmp_path / "docs" / "lease.pdf"
+    lease.parent.mkdir()
+    shutil.copy(index[0].parent / "lease [draft].pdf", lease)
+    assert invoke("ingest", lease.parent, "--index", folder, "--workers", 1).exit_code == 0
+    lease.unlink()
+    told = invoke("ingest", lease.parent, "--index", folder)
+    assert "1 files are gone" in told.stderr
+    assert "--remove-missing" in told.stderr
+    assert json.loads(invoke("status", "--index", folder, "--json").stdout)["documents"]
+    done = invoke("ingest", lease.parent, "--index", folder, "--remove-missing", "--json")
+    assert done.exit_code == 0
+    assert [(g["path"], g["removed"]) for g in json.loads(done.stdout)["gone"]] == [(str(lease), True)]
+    assert not json.loads(invoke("status", "--index", folder, "--json").stdout)["documents"]
 
 
 def test_doctor_finds_everything_well(paperlode):

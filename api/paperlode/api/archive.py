@@ -103,6 +103,7 @@ class Archive(Contents):
                 on_progress=on_progress,
                 options=RunOptions(
                     retry_failed=options.retry_failed,
+                    remove_missing=options.remove_missing,
                     lanes=parser.documents_at_once,
                     disk=self.directory.root,
                     free_bytes=options.free_bytes,

@@ -59,6 +59,10 @@ def ingest(
     collection: CollectionOption = None,
     preset: PresetOption = "memory",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Parse pages again that failed before.")] = False,
+    remove_missing: Annotated[
+        bool,
+        typer.Option("--remove-missing", help="Take out documents whose files are gone from the folders given."),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, with tracebacks.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -86,7 +90,15 @@ def ingest(
             from paperlode.ingest.vllm.connections import raise_open_files
 
             raise_open_files()
-        code = _ingest(paths, settings, password=password, preset=preset, retry_failed=retry_failed, as_json=as_json)
+        code = _ingest(
+            paths,
+            settings,
+            preset=preset,
+            as_json=as_json,
+            password=password,
+            retry_failed=retry_failed,
+            remove_missing=remove_missing,
+        )
     raise typer.Exit(code)
 
 
@@ -94,10 +106,11 @@ def _ingest(
     paths: list[str],
     settings: "Settings",
     *,
-    password: str | None,
     preset: str,
-    retry_failed: bool,
     as_json: bool,
+    password: str | None,
+    retry_failed: bool,
+    remove_missing: bool,
 ) -> int:
     from paperlode.api import terminal, views
     from paperlode.api.archive import Archive, IngestOptions
@@ -113,6 +126,7 @@ def _ingest(
         workers=settings.workers,
         limits=WorkerLimits(seconds=settings.page_timeout, memory_mb=settings.memory_limit),
         retry_failed=retry_failed,
+        remove_missing=remove_missing,
         free_bytes=settings.min_free * 1_000_000,
     )
     with Archive.open_or_create(
@@ -141,4 +155,4 @@ def _ingest(
     if report.stopped:
         terminal.error(report.stopped)
         return 1
-    return 0 if report.ingested or report.skipped else 1
+    return 0 if report.ingested or report.skipped or any(g.removed for g in report.gone) else 1

@@ -25,6 +25,7 @@ class IngestOptions:
         workers: processes that parse; None for one a core.
         limits: time and memory of one page.
         retry_failed: parse pages again that failed in an earlier run.
+        remove_missing: take documents out whose files are gone from the folders given.
         free_bytes: what must be free on the index's disk before a document is begun.
         optimize: rearrange the index for faster search at the end of the run.
     """
@@ -35,6 +36,7 @@ class IngestOptions:
     workers: int | None = None
     limits: WorkerLimits | None = None
     retry_failed: bool = False
+    remove_missing: bool = False
     free_bytes: int = 256_000_000
     optimize: bool = True
 

@@ -11,6 +11,8 @@ from paperlode.api.wording import pages_read_by, readers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from rich.console import Console
+
     from paperlode.api.archive import Status
     from paperlode.ingest.document import Chunk
     from paperlode.ingest.ledger import DocumentRecord
@@ -34,6 +36,10 @@ __all__ = [
     "show_status",
     "status_object",
 ]
+
+
+GONE_SHOWN = 20
+"""Files named, of those that are gone."""
 
 
 def hit_objects(hits: Sequence[Hit], names: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -83,6 +89,7 @@ def report_object(report: RunReport, status: Status) -> dict[str, Any]:
         "pages_kept": report.pages_kept,
         "chunks": report.chunks,
         "read_by": report.read_by,
+        "gone": [asdict(g) for g in report.gone],
         "seconds": {"total": report.total, **report.seconds},
         "stopped": {"code": stopped.code, "what": stopped.what, "hint": stopped.hint} if stopped else None,
         "index": {"folder": status.folder, **asdict(status.counts)},
@@ -187,6 +194,26 @@ def _citation_boxes(citation: Citation) -> str:
     return box_text([r.box for r in citation.boxes if r.page == citation.page])
 
 
+def _show_gone(report: RunReport, out: Console) -> None:
+    """Files that are gone: how many were moved or removed, and the names of those whose documents stay."""
+    moved = [g for g in report.gone if g.held_by]
+    removed = {g.document for g in report.gone if g.removed}
+    left = [g for g in report.gone if not g.held_by and not g.removed]
+    if moved:
+        out.print(
+            f"{len(moved)} files were moved, or were copies that are gone: their documents are found where they are now."
+        )
+    if removed:
+        out.print(f"{len(removed)} documents removed: their files are gone.")
+    if left:
+        out.print(styled((f"{len(left)} files are gone, their documents still searchable:", "yellow")))
+        for g in left[:GONE_SHOWN]:
+            out.print(styled(f"  {g.path}"))
+        if len(left) > GONE_SHOWN:
+            out.print(f"  ... and {len(left) - GONE_SHOWN} more")
+        out.print("Run again with --remove-missing to take them out.")
+
+
 def show_report(report: RunReport, status: Status) -> None:
     """What a run did, failures in a table, on standard error (standard output is for results)."""
     from rich.table import Table
@@ -217,6 +244,7 @@ def show_report(report: RunReport, status: Status) -> None:
     )
     if report.read_by:
         out.print(styled(f"Pages: {pages_read_by(report.read_by)}."))
+    _show_gone(report, out)
     c = status.counts
     out.print(styled(f"The index {status.folder} holds {c.documents} documents, {c.pages} pages, {c.chunks} chunks."))
 

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
 __all__ = ["Counts", "DocumentRecord", "FailedPage", "FailureRecord", "FlaggedPage", "Ledger", "Recipe"]
 
 _BATCH = 64
+_PATHS = 1000
 
 
 class Ledger:
@@ -220,6 +221,13 @@ class Ledger:
         with self._work() as db:
             put_path(db, path, digest, stamp)
 
+    def drop_path(self, path: str, other: str) -> None:
+        """Note that the file is gone, and that its document is to be found at ``other``, one of its paths."""
+        with self._work() as db:
+            db.execute(paths.delete().where(paths.c.path == path))
+            named = {"uri": other, "name": Path(other).name}
+            db.execute(documents.update().where(documents.c.uri == path).values(**named))
+
     def forget_pages(self, digest: str, parser: str) -> None:
         """Drop the pages kept for a document (they were read from other bytes)."""
         with self._work() as db:
@@ -358,6 +366,18 @@ class Ledger:
         query = sa.select(documents.c.digest, documents.c.name).where(documents.c.digest.in_(digests))
         with self._work() as db:
             return {row.digest: row.name for row in db.execute(query)}
+
+    def paths_in(self, folder: str) -> Iterator[tuple[str, str]]:
+        """Files in a folder (an absolute path) and below it, each with the digest of the document it held; by path."""
+        within, after = paths.c.path.startswith(folder.rstrip(os.sep) + os.sep, autoescape=True), ""
+        while True:
+            query = sa.select(paths.c.path, paths.c.digest).where(within, paths.c.path > after)
+            with self._work() as db:
+                rows = db.execute(query.order_by(paths.c.path).limit(_PATHS)).all()
+            yield from ((path, digest) for path, digest in rows)
+            if len(rows) < _PATHS:
+                return
+            after = rows[-1][0]
 
     def document_at(self, path: str) -> DocumentRecord | None:
         """The document that the file at this absolute path held when it was last ingested."""

@@ -28,6 +28,7 @@ from paperlode.ingest.errors import (
     StorageFull,
 )
 from paperlode.ingest.feed import Done, Failed, Feed, Opened, Page, ends_run, internal_error, storage_full
+from paperlode.ingest.gone import sweep
 from paperlode.ingest.readers import Readers
 from paperlode.ingest.recovery import Remover, recover
 from paperlode.ingest.report import IngestedDocument, Meter, PageProblem, Progress, RunReport, SourceProblem
@@ -84,12 +85,14 @@ class RunOptions:
 
     Attributes:
         retry_failed: parse pages again that failed in an earlier run.
+        remove_missing: take documents out of the index whose files are gone from the folders given.
         lanes: documents read at once.
         disk: folder on whose disk the results go; None for no check of its free space.
         free_bytes: what must be free there before a document is begun.
     """
 
     retry_failed: bool = False
+    remove_missing: bool = False
     lanes: int = 2
     disk: Path | None = None
     free_bytes: int = 256_000_000
@@ -144,7 +147,10 @@ def run(
     meter = Meter(paths, on_progress)
     watch = watch or Stopwatch()
     chunker = partial(chunk, parser=recipe.parser, counter=counter, options=chunking)
-    return _Run(feed=feed, chunker=chunker, sink=sink, ledger=ledger, recipe=recipe, meter=meter, watch=watch).go()
+    report = _Run(feed=feed, chunker=chunker, sink=sink, ledger=ledger, recipe=recipe, meter=meter, watch=watch).go()
+    if report.stopped is None:
+        report.gone += sweep(paths, ledger, sink, remove=options.remove_missing)
+    return report
 
 
 class _DocumentError(Exception):

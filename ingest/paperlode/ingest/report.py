@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from paperlode.ingest.document import Source
     from paperlode.ingest.errors import StorageFull
+    from paperlode.ingest.gone import GoneFile
 
 __all__ = ["IngestedDocument", "Meter", "PageProblem", "Progress", "RunReport", "SourceProblem"]
 
@@ -88,6 +89,7 @@ class RunReport:
         page_problems: pages that could not be parsed, of ingested documents and of failed ones.
         chunks: made searchable.
         read_by: pages of ingested documents by what read them (``ParsedPage.parser``), without those that failed.
+        gone: files that were in the folders of the run before, and are not any more.
         seconds: wall seconds a stage of the indexing side (``parse wait``: waiting for pages); total: of the run.
         stopped: why the run ended before its end (a full disk); what was done until then is kept.
     """
@@ -100,6 +102,7 @@ class RunReport:
     pages_kept: int = 0
     chunks: int = 0
     read_by: dict[str, int] = field(default_factory=dict)
+    gone: list[GoneFile] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     total: float = 0.0
     stopped: StorageFull | None = None

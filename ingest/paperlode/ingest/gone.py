@@ -1,0 +1,60 @@
+"""Files that are gone from the folders of a run: where another file holds the document it was moved, else it is missing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from paperlode.ingest.ledger import Ledger
+    from paperlode.ingest.recovery import Remover
+
+__all__ = ["GoneFile", "sweep"]
+
+
+@dataclass(frozen=True, slots=True)
+class GoneFile:
+    """A file that was ingested and is not there any more.
+
+    Attributes:
+        path: where it was.
+        document: digest of what it held.
+        held_by: the file that holds it now; empty where none does.
+        removed: whether the document was taken out of the index for that.
+    """
+
+    path: str
+    document: str
+    held_by: str = ""
+    removed: bool = False
+
+
+def sweep(paths: Iterable[str | Path], ledger: Ledger, sink: Remover, *, remove: bool) -> Iterator[GoneFile]:
+    """The files that are gone, by path. Those that were moved, or of which there is a copy, leave the books.
+
+    Args:
+        paths: as given to the run. Only folders that are there are looked at: what was named by itself, or lies on a disk
+            that is not mounted, is not taken for gone.
+        ledger: the books.
+        sink: from which documents are removed.
+        remove: take a document that no file holds any more out of the index; else it stays searchable, and is told each time.
+    """
+    folders = [folder for p in paths if (folder := Path(p).expanduser()).is_dir()]
+    gone: dict[str, str] = {}
+    for folder in folders:
+        gone |= {p: digest for p, digest in ledger.paths_in(str(folder.absolute())) if not os.path.lexists(p)}
+    removed: set[str] = set()
+    for path, digest in sorted(gone.items()):
+        others = [] if digest in removed else [p for p in ledger.document(digest).paths if p not in gone]
+        if others:
+            ledger.drop_path(path, others[0])
+        elif remove and digest not in removed:
+            ledger.begin_removal(digest)
+            sink.remove(digest)
+            ledger.remove(digest)
+            removed.add(digest)
+        yield GoneFile(path, digest, held_by=others[0] if others else "", removed=digest in removed)
