@@ -180,7 +180,7 @@ def test_a_second_run_parses_and_embeds_nothing(docs, sink, ledger):
 
 
 def test_a_renamed_or_copied_file_only_gets_its_path_added(docs, sink, ledger):
-    """The digest is the identity: a copy is the same document under a second path, also within one run; a path that is gone leaves."""
+    """The digest is the identity: a copy is the same document under a second path; a path that is gone leaves."""
     write(docs / "a.pdf", "one")
     (docs / "copy.pdf").write_bytes((docs / "a.pdf").read_bytes())
     parser = FakeParser()
