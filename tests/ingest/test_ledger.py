@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -94,17 +95,21 @@ def test_pages_of_other_parsers_go_when_a_document_is_finished(ledger):
     assert ledger.done_pages("a" * 64, "fake-1") == {0}
 
 
-def test_an_unchanged_stamp_knows_its_digest(ledger):
-    """An old file with the same stamp need not be read; one with another stamp, or touched just now, must."""
+def test_files_that_are_done_are_known_with_their_stamp(ledger):
+    """Only as the recipe makes them; one that was touched just now has a stamp that no file has, and must be read."""
     import time
 
     ledger.begin(source(), 1, RECIPE)
     ledger.finish(source(), RECIPE, STAMP, chunks=1)
-    assert ledger.known("/docs/a.pdf", STAMP) == "a" * 64
-    assert ledger.known("/docs/a.pdf", STAMP._replace(size=8)) is None
+    ledger.begin(source("b.pdf", "b" * 64), 1, RECIPE)
+    files = ["/docs/a.pdf", "/docs/b.pdf", "/docs/c.pdf"]
+    assert ledger.done_among(files, RECIPE) == {"/docs/a.pdf": ("a" * 64, STAMP)}
+    assert ledger.done_among(files, replace(RECIPE, parser="fake-2")) == {}
+    assert ledger.done_among(files, replace(RECIPE, chunker="other")) == {}
+    assert ledger.done_among(files[1:], RECIPE) == {}
     now = STAMP._replace(mtime_ns=time.time_ns())
     ledger.add_path("/docs/a.pdf", "a" * 64, now)
-    assert ledger.known("/docs/a.pdf", now) is None
+    assert ledger.done_among(files, RECIPE)["/docs/a.pdf"][1] != now
 
 
 def test_documents_are_found_by_every_name(ledger):

@@ -15,8 +15,8 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import TYPE_CHECKING
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, NamedTuple
 
 from paperlode.ingest.document import PageFailure, ParsedPage
 from paperlode.ingest.errors import (
@@ -58,6 +58,7 @@ _DOCUMENTS_AHEAD = 4
 _SAVE_PAGES = 32
 _SAVE_SECONDS = 1.0
 _POLL = 0.1
+_LOOKED_UP = 256
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,15 @@ class _Stopped(Exception):
     pass
 
 
+class _Found(NamedTuple):
+    """A file, or why there is none; and the document that it held when it was ingested, if that is done."""
+
+    name: str
+    item: Path | SourceError
+    digest: str
+    stamp: Stamp | None
+
+
 class Feed:
     """Reads ``paths`` in ``lanes`` threads. Iterate once; ``close`` in any case.
 
@@ -135,7 +145,7 @@ class Feed:
         disk: tuple[Path, int] | None = None,
         lanes: int = 2,
     ) -> None:
-        self._found = self._discover(paths)
+        self._found = self._looked_up(self._discover(paths))
         self._parser = parser
         self._ledger = ledger
         self._recipe = recipe
@@ -186,6 +196,12 @@ class Feed:
             for item in discover([given], seen=seen):
                 yield (str(given) if isinstance(item, SourceError) else str(item.expanduser().absolute())), item
 
+    def _looked_up(self, found: Iterator[tuple[str, Path | SourceError]]) -> Iterator[_Found]:
+        """What was found, with what the ledger says of it: it is asked for many files at a time."""
+        while batch := list(islice(found, _LOOKED_UP)):
+            done = self._ledger.done_among([name for name, _ in batch], self._recipe, whole=self._retry)
+            yield from (_Found(name, item, *done.get(name, ("", None))) for name, item in batch)
+
     def _put(self, where: queue.Queue[Event] | queue.Queue[Delivery | None], item: Event | Delivery | None) -> None:
         while True:
             if self._stop.is_set():
@@ -199,8 +215,7 @@ class Feed:
     def _lane(self) -> None:
         try:
             while (taken := self._take()) is not None:
-                delivery, item = taken
-                self._deliver(delivery, item)
+                self._deliver(*taken)
         except _Stopped:
             pass
         finally:
@@ -211,20 +226,20 @@ class Feed:
                 with contextlib.suppress(_Stopped):
                     self._put(self._order, None)
 
-    def _take(self) -> tuple[Delivery, Path | SourceError] | None:
+    def _take(self) -> tuple[Delivery, _Found] | None:
         with self._taking:  # also around the put: deliveries stand in the order of the documents
             if self._stop.is_set() or (found := next(self._found, None)) is None:
                 return None
-            delivery = Delivery(found[0])
+            delivery = Delivery(found.name)
             self._put(self._order, delivery)
-        return delivery, found[1]
+        return delivery, found
 
-    def _deliver(self, delivery: Delivery, item: Path | SourceError) -> None:
+    def _deliver(self, delivery: Delivery, found: _Found) -> None:
         digest: list[str] = []
         try:
-            if isinstance(item, SourceError):
-                raise item
-            with contextlib.closing(self._events(item, digest)) as events:
+            if isinstance(found.item, SourceError):
+                raise found.item
+            with contextlib.closing(self._events(found.item, found, digest)) as events:
                 for event in events:
                     self._put(delivery.events, event)
         except _Stopped:
@@ -234,11 +249,10 @@ class Feed:
         except Exception as exc:  # noqa: BLE001  a bug met in one file must not end the run, nor pass in silence
             self._put(delivery.events, Failed(internal_error(delivery.path, exc), *digest))
 
-    def _events(self, path: Path, digest: list[str]) -> Generator[Event]:
+    def _events(self, path: Path, found: _Found, digest: list[str]) -> Generator[Event]:
         before = stamp(path)
-        known = self._ledger.known(str(path.absolute()), before)
-        if known and self._is_done(known):
-            yield Done(known)
+        if found.stamp == before:
+            yield Done(found.digest)
             return
         source = open_source(path)
         digest.append(source.digest)

@@ -63,12 +63,12 @@ from paperlode.ingest.ledger_tables import (
     paths,
     read_by,
 )
+from paperlode.ingest.sources import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from paperlode.ingest.document import Source
-    from paperlode.ingest.sources import Stamp
 
 __all__ = ["Counts", "DocumentRecord", "FailedPage", "FailureRecord", "FlaggedPage", "Ledger", "Recipe"]
 
@@ -269,23 +269,20 @@ class Ledger:
 
         Pages that were read again by another parser since (``adopt_pages``) do not unmake it.
         """
-        made = [documents.c[k] == v for k, v in recipe_columns(recipe).items() if k != "parser"]
-        where = [documents.c.digest == digest, documents.c.status == "indexed", read_with(recipe.parser), *made]
-        if whole:
-            where.append(documents.c.failed_pages == 0)
+        where = [documents.c.digest == digest, *_done(recipe, whole=whole)]
         with self._work() as db:
             return db.scalar(sa.select(sa.literal(1)).select_from(documents).where(*where)) is not None
 
-    def known(self, path: str, stamp: Stamp) -> str | None:
-        """The digest of the file, when its stamp says that it is unchanged since it was ingested."""
-        query = sa.select(paths.c.digest).where(
-            paths.c.path == path,
-            paths.c.mtime_ns == stamp.mtime_ns,
-            paths.c.size == stamp.size,
-            paths.c.inode == stamp.inode,
-        )
+    def done_among(self, files: Sequence[str], recipe: Recipe, *, whole: bool = False) -> dict[str, tuple[str, Stamp]]:
+        """Of files (absolute paths) those whose document ``is_done``: its digest, and the file's stamp when it was ingested.
+
+        The file holds it still where it has that stamp.
+        """
+        columns = (paths.c.path, paths.c.digest, paths.c.mtime_ns, paths.c.size, paths.c.inode)
+        held = sa.select(*columns).join(documents, documents.c.digest == paths.c.digest)
         with self._work() as db:
-            return db.scalar(query)
+            rows = db.execute(held.where(paths.c.path.in_(files), *_done(recipe, whole=whole)))
+            return {path: (digest, Stamp(*seen)) for path, digest, *seen in rows}
 
     def done_pages(self, digest: str, parser: str, *, whole: bool = False) -> set[int]:
         """Pages kept; with ``whole``, only those that did not fail."""
@@ -433,3 +430,10 @@ class Ledger:
             by_reader = pages_by_reader(db, int(row[1]) - int(row[2]))
             flagged = count_flagged(db)
         return Counts(int(row[0]), int(row[1]), int(row[2]), int(row[3]), failed, by_reader, flagged)
+
+
+def _done(recipe: Recipe, *, whole: bool) -> list[sa.ColumnElement[bool]]:
+    """The condition for documents that are searchable as made by the recipe."""
+    made = [documents.c[k] == v for k, v in recipe_columns(recipe).items() if k != "parser"]
+    where = [documents.c.status == "indexed", read_with(recipe.parser), *made]
+    return [*where, documents.c.failed_pages == 0] if whole else where
