@@ -144,14 +144,14 @@ class EdgeIndex:
 
         with self._lock, self._engine("cannot be written"):
             staged = self._staged.setdefault(document, set())
-            present = (p.id for p in self._scroll(Filter(documents=(document,)), False))
+            present = [p.id for p in self._scroll(Filter(documents=(document,)), False)]
             old = [i for i in present if str(i) not in staged]
+            self._size += len(staged) - len(present)  # counting takes time by the size of the index
             self._shard.update(UpdateOperation.delete_payload_by_filter(_staged_of(document), [STATE]))
             if old:
                 self._shard.update(UpdateOperation.delete_points(old))
             del self._staged[document]
             self._shard.flush()
-            self._size = self._count()
 
     def discard(self, document: str, *, staged_only: bool = False) -> None:
         """Forgets a document, or only what was staged for it."""
