@@ -21,7 +21,6 @@ from paperlode.ingest.document import (
     Source,
     Table,
 )
-from paperlode.ingest.ledger import Ledger
 from paperlode.ingest.parsing.local import LocalParser
 from paperlode.ingest.renumbering import renumbered
 from paperlode.ingest.sources import open_source
@@ -32,20 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BOX = Box(72, 100, 540, 120)
-
-
-@pytest.fixture
-def sink():
-    """Where chunks go."""
-    return ListSink()
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    """An empty ledger."""
-    made = Ledger.open(tmp_path / "ledger.sqlite")
-    yield made
-    made.close()
 
 
 def parsed(path, sink, ledger, **options):
@@ -105,6 +90,25 @@ def test_another_parser_takes_nothing_over(tmp_path, sink, ledger):
     write(path, "one", "three")
     other = RECIPE.__class__("fake-2", RECIPE.chunker, RECIPE.embedder)
     assert parsed(path, sink, ledger, recipe=other) == [0, 1]
+
+
+def test_a_file_that_changes_while_it_is_compared_says_nothing(tmp_path, sink, ledger):
+    """Prints of other bytes than those opened are neither kept nor followed; the file fails, and is taken the next time."""
+    path = write(tmp_path / "a.pdf", "one", "two")
+    parsed(path, sink, ledger)
+    write(path, "three", "two")
+
+    class Meddler(FakeParser):
+        def page_prints(self, source, stop):
+            found = super().page_prints(source, stop)
+            write(path, "four", "five", "six")
+            return found
+
+    report = go(path, sink, ledger, Meddler())
+    assert [f.code for f in report.failed] == ["source_changed"]
+    (record,) = (d for d in ledger.documents() if d.status == "failed")
+    assert not ledger.prints.known(record.digest)
+    assert parsed(path, sink, ledger) == [0, 1, 2]
 
 
 def test_a_broken_off_run_goes_on_with_the_pages_taken_over(tmp_path, sink, ledger):

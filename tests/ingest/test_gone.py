@@ -2,23 +2,7 @@
 
 import pytest
 
-from paperlode.ingest.ledger import Ledger
-
-from .test_pipeline import FakeParser, ListSink, go, write
-
-
-@pytest.fixture
-def sink():
-    """Where chunks go."""
-    return ListSink()
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    """An empty ledger."""
-    made = Ledger.open(tmp_path / "ledger.sqlite")
-    yield made
-    made.close()
+from .test_pipeline import FakeParser, go, write
 
 
 @pytest.fixture
@@ -104,7 +88,7 @@ def test_like_names_are_no_folders(docs, sink, ledger):
     odd = docs.parent / "docs_%"
     odd.mkdir()
     write(odd / "e.pdf", "five")
-    near = docs.parent / "docsX1"
+    near = docs.parent / "DOCS_%"
     near.mkdir()
     write(near / "f.pdf", "six")
     go([docs, odd, near], sink, ledger)

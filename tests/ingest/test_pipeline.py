@@ -13,7 +13,7 @@ import pytest
 from paperlode.ingest.chunking import CHUNKER_VERSION
 from paperlode.ingest.document import Block, Box, Kind, PageBox, PageFailure, ParsedPage
 from paperlode.ingest.errors import ModelUnknown, SourceCorrupt, StorageFull
-from paperlode.ingest.ledger import Ledger, Recipe
+from paperlode.ingest.ledger import Recipe
 from paperlode.ingest.pipeline import RunOptions, run
 from paperlode.ingest.recovery import recover
 from paperlode.ingest.stopwatch import Stopwatch
@@ -117,22 +117,10 @@ def write(path, *lines):
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture
 def docs(tmp_path):
     folder = tmp_path / "docs"
     folder.mkdir()
     return folder
-
-
-@pytest.fixture
-def sink():
-    return ListSink()
 
 
 def go(paths, sink, ledger, parser=None, **options):

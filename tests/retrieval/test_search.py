@@ -332,3 +332,22 @@ def test_a_measure_leads_to_the_statement_that_has_its_line_items(
     (best,) = Search(index, embedder).search("What is the quick ratio?", limit=1)
     assert best.page == 1
     assert "is balance sheet" in best.because
+
+
+def test_labels_are_found_however_they_are_written(
+    index: EdgeIndex, write: Write, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """A defined term with or without capitals, and the letter of a clause: the hit says what it is."""
+    told = "What each party says to the other and marks as secret."
+    write([chunk_of(told, labels=("term:Confidential Information", "4.2(B)"))])
+    write([chunk_of("The parties confidential and their information.", document="d2")])
+    without, with_label = (Search(index, embedder, weights=Weights(label=w)) for w in (0.0, 5.0))
+    for question, why in (
+        ("What is the meaning of 'confidential information'?", "defines confidential information"),
+        ("What is the meaning of 'CONFIDENTIAL INFORMATION'?", "defines CONFIDENTIAL INFORMATION"),
+        ("What does section 4.2(b) say?", "is 4.2(b)"),
+    ):
+        before, after = ({h.document: h for h in s.search(question)} for s in (without, with_label))
+        assert after["d1"].score == pytest.approx(before["d1"].score + 5.0)
+        assert after["d2"].score == pytest.approx(before["d2"].score)
+        assert why in after["d1"].because

@@ -61,7 +61,10 @@ def ingest(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Parse pages again that failed before.")] = False,
     remove_missing: Annotated[
         bool,
-        typer.Option("--remove-missing", help="Take out documents whose files are gone from the folders given."),
+        typer.Option(
+            "--remove-missing",
+            help="Take out documents whose files are gone from the folders given (of an empty one: all).",
+        ),
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, with tracebacks.")] = False,
     as_json: JsonOption = False,

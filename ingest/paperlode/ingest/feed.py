@@ -276,7 +276,7 @@ class Feed:
 
     def _pages(self, source: Source, before: Stamp, count: int) -> Iterator[Page]:
         done = self._ledger.done_pages(source.digest, self._recipe.parser, whole=self._retry)
-        done |= self._seen_before(source, count, [p for p in range(count) if p not in done])
+        done |= self._seen_before(source, before, count, [p for p in range(count) if p not in done])
         missing = [p for p in range(count) if p not in done] if done else range(count)
         parsed = self._parser.parse(source, missing)
         keeper = _Keeper(self._ledger, source, self._recipe.parser, before)
@@ -304,12 +304,18 @@ class Feed:
         else:
             keeper.save()
             if not self._ledger.prints.known(source.digest):
-                self._ledger.prints.save(source.digest, self._parser.page_prints(source, count))
+                self._ledger.prints.save(source.digest, self._prints(source, before, count))
         finally:
             if isinstance(parsed, Generator):
                 parsed.close()
 
-    def _seen_before(self, source: Source, count: int, missing: Sequence[int]) -> set[int]:
+    def _prints(self, source: Source, before: Stamp, stop: int) -> Sequence[str]:
+        """Of the file that was opened: SourceChanged where it is another one by now."""
+        found = self._parser.page_prints(source, stop)
+        check_unchanged(source, before)
+        return found
+
+    def _seen_before(self, source: Source, before: Stamp, count: int, missing: Sequence[int]) -> set[int]:
         """Pages that show what a page read before shows, and are kept as such; of an older version of the file, or of a like one.
 
         It is looked for where the file held another document before, or where its first page is known.
@@ -319,9 +325,9 @@ class Feed:
         books = self._ledger.prints
         held = self._ledger.document_at(source.uri)
         changed = held is not None and held.digest != source.digest
-        if not changed and not books.seen(next(iter(self._parser.page_prints(source, 1)), "")):
+        if not changed and not books.seen(next(iter(self._prints(source, before, 1)), "")):
             return set()
-        shown = self._parser.page_prints(source, count)
+        shown = self._prints(source, before, count)
         books.save(source.digest, shown)
         return books.adopt(source.digest, self._recipe.parser, shown, missing) if len(shown) == count else set()
 

@@ -37,8 +37,8 @@ def sweep(paths: Iterable[str | Path], ledger: Ledger, sink: Remover, *, remove:
     """The files that are gone, by path. Those that were moved, or of which there is a copy, leave the books.
 
     Args:
-        paths: as given to the run. Only folders that are there are looked at: what was named by itself, or lies on a disk
-            that is not mounted, is not taken for gone.
+        paths: as given to the run. Only in folders that are there it is looked for: what was named by itself, or a folder
+            that is gone as a whole, says nothing. An empty folder where a disk should be mounted has lost all its files.
         ledger: the books.
         sink: from which documents are removed.
         remove: take a document that no file holds any more out of the index; else it stays searchable, and is told each time.

@@ -366,12 +366,15 @@ class Ledger:
 
     def paths_in(self, folder: str) -> Iterator[tuple[str, str]]:
         """Files in a folder (an absolute path) and below it, each with the digest of the document it held; by path."""
-        within, after = paths.c.path.startswith(folder.rstrip(os.sep) + os.sep, autoescape=True), ""
+        start, after = folder.rstrip(os.sep) + os.sep, ""
+        within = paths.c.path.startswith(
+            start, autoescape=True
+        )  # SQLite takes large and small letters for the same there
         while True:
             query = sa.select(paths.c.path, paths.c.digest).where(within, paths.c.path > after)
             with self._work() as db:
                 rows = db.execute(query.order_by(paths.c.path).limit(_PATHS)).all()
-            yield from ((path, digest) for path, digest in rows)
+            yield from ((path, digest) for path, digest in rows if path.startswith(start))
             if len(rows) < _PATHS:
                 return
             after = rows[-1][0]
