@@ -43,6 +43,9 @@ class DirectParser:
     def __init__(self):
         self.parsed = 0
 
+    def stands(self, read_by):
+        return False
+
     def page_prints(self, source, stop):
         return ()
 

@@ -29,6 +29,9 @@ class Contract:
     fingerprint = "contract-1"
     documents_at_once = 1
 
+    def stands(self, read_by):
+        return False
+
     def page_prints(self, source, stop):
         return ()
 

@@ -23,6 +23,9 @@ class NamedParser:
     def __init__(self, inner, name, *ways):
         self.inner, self.fingerprint, self.ways = inner, name, ways
 
+    def stands(self, read_by):
+        return False
+
     def page_prints(self, source, stop):
         return ()
 

@@ -28,6 +28,9 @@ class Flagging:
         self.asked = []
         self.closed = False
 
+    def stands(self, read_by):
+        return False
+
     def page_prints(self, source, stop):
         return ()
 

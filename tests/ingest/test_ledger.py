@@ -15,7 +15,7 @@ from paperlode.ingest.errors import (
     SourceCorrupt,
     StorageFull,
 )
-from paperlode.ingest.ledger import Ledger, Recipe
+from paperlode.ingest.ledger import Arrival, Ledger, Recipe
 from paperlode.ingest.sources import Stamp
 
 RECIPE = Recipe("fake-1", "chunker-1", "embedder-1")
@@ -59,7 +59,7 @@ def test_a_failed_page_is_kept_with_its_reason(ledger):
     assert ledger.done_pages("a" * 64, "fake-1", whole=True) == {0}
     (failed,) = ledger.failed_pages("a" * 64, "fake-1")
     assert (failed.page, failed.code, failed.message) == (1, "page_timeout", "late")
-    ledger.finish(source(), RECIPE, STAMP, chunks=1)
+    ledger.finish(Arrival(source(), RECIPE, STAMP, pages=2, chunks=1))
     assert ledger.is_done("a" * 64, RECIPE)
     assert not ledger.is_done("a" * 64, RECIPE, whole=True)
 
@@ -69,7 +69,7 @@ def test_done_means_finished_with_the_same_recipe(ledger):
     ledger.begin(source(), 1, RECIPE)
     assert not ledger.is_done("a" * 64, RECIPE)
     assert ledger.staging() == {"a" * 64: "pending"}
-    ledger.finish(source(), RECIPE, STAMP, chunks=3)
+    ledger.finish(Arrival(source(), RECIPE, STAMP, pages=1, chunks=3))
     assert ledger.is_done("a" * 64, RECIPE)
     assert not ledger.is_done("a" * 64, Recipe("fake-1", "chunker-2", "embedder-1"))
     assert ledger.staging() == {}
@@ -78,7 +78,7 @@ def test_done_means_finished_with_the_same_recipe(ledger):
 def test_a_new_version_under_way_leaves_the_record_of_the_searchable_one(ledger):
     """Until the new version is finished, and if it fails, the old one stays recorded as indexed."""
     ledger.begin(source(), 1, RECIPE)
-    ledger.finish(source(), RECIPE, STAMP, chunks=3)
+    ledger.finish(Arrival(source(), RECIPE, STAMP, pages=1, chunks=3))
     ledger.begin(source(), 1, Recipe("fake-2", "chunker-1", "embedder-1"))
     ledger.fail("/docs/a.pdf", SourceCorrupt("broken"), digest="a" * 64)
     (record,) = ledger.documents()
@@ -90,7 +90,7 @@ def test_pages_of_other_parsers_go_when_a_document_is_finished(ledger):
     ledger.begin(source(), 1, RECIPE)
     ledger.save_page("a" * 64, "fake-0", page(0))
     ledger.save_page("a" * 64, "fake-1", page(0))
-    ledger.finish(source(), RECIPE, STAMP, chunks=1)
+    ledger.finish(Arrival(source(), RECIPE, STAMP, pages=1, chunks=1))
     assert ledger.done_pages("a" * 64, "fake-0") == set()
     assert ledger.done_pages("a" * 64, "fake-1") == {0}
 
@@ -100,22 +100,22 @@ def test_files_that_are_done_are_known_with_their_stamp(ledger):
     import time
 
     ledger.begin(source(), 1, RECIPE)
-    ledger.finish(source(), RECIPE, STAMP, chunks=1)
+    ledger.finish(Arrival(source(), RECIPE, STAMP, pages=1, chunks=1))
     ledger.begin(source("b.pdf", "b" * 64), 1, RECIPE)
     files = ["/docs/a.pdf", "/docs/b.pdf", "/docs/c.pdf"]
-    assert ledger.done_among(files, RECIPE) == {"/docs/a.pdf": ("a" * 64, STAMP)}
+    assert ledger.done_among(files, RECIPE) == {"/docs/a.pdf": STAMP}
     assert ledger.done_among(files, replace(RECIPE, parser="fake-2")) == {}
     assert ledger.done_among(files, replace(RECIPE, chunker="other")) == {}
     assert ledger.done_among(files[1:], RECIPE) == {}
     now = STAMP._replace(mtime_ns=time.time_ns())
     ledger.add_path("/docs/a.pdf", "a" * 64, now)
-    assert ledger.done_among(files, RECIPE)["/docs/a.pdf"][1] != now
+    assert ledger.done_among(files, RECIPE)["/docs/a.pdf"] != now
 
 
 def test_documents_are_found_by_every_name(ledger):
     """Digest, its prefix, path, file name and stem lead to the document; ambiguity and absence are clear errors."""
     ledger.begin(source("report.v2.pdf", "abcdef" + "0" * 58), 1, RECIPE)
-    ledger.finish(source("report.v2.pdf", "abcdef" + "0" * 58), RECIPE, STAMP, chunks=1)
+    ledger.finish(Arrival(source("report.v2.pdf", "abcdef" + "0" * 58), RECIPE, STAMP, pages=1, chunks=1))
     for ref in ("abcdef" + "0" * 58, "abcdef", "/docs/report.v2.pdf", "report.v2.pdf", "report.v2"):
         assert ledger.document(ref).digest.startswith("abcdef")
     for ref in ("abcde", "report", "%", ""):
@@ -144,10 +144,10 @@ def test_failures_are_kept_until_the_file_is_taken(ledger, tmp_path):
 def test_an_orphan_is_a_document_whose_only_path_moved_on(ledger):
     """When the path holds another content, the old document is an orphan; with a second path it is none."""
     ledger.begin(source(), 1, RECIPE)
-    ledger.finish(source(), RECIPE, STAMP, chunks=1)
+    ledger.finish(Arrival(source(), RECIPE, STAMP, pages=1, chunks=1))
     ledger.add_path("/docs/copy.pdf", "a" * 64, STAMP)
     ledger.begin(source(digest="b" * 64), 1, RECIPE)
-    ledger.finish(source(digest="b" * 64), RECIPE, STAMP, chunks=1)
+    ledger.finish(Arrival(source(digest="b" * 64), RECIPE, STAMP, pages=1, chunks=1))
     assert ledger.orphans() == []
     ledger.add_path("/docs/copy.pdf", "b" * 64, STAMP)
     assert ledger.orphans() == ["a" * 64]
@@ -159,7 +159,7 @@ def test_counts_add_up_the_indexed_documents(ledger):
     """Pending documents do not count."""
     ledger.begin(source(), 4, RECIPE)
     assert ledger.counts().documents == 0
-    ledger.finish(source(), RECIPE, STAMP, chunks=5)
+    ledger.finish(Arrival(source(), RECIPE, STAMP, pages=4, chunks=5))
     assert (ledger.counts().documents, ledger.counts().pages, ledger.counts().chunks) == (1, 4, 5)
 
 
@@ -211,7 +211,7 @@ def test_a_later_ledger_is_refused_naming_both_versions(ledger, tmp_path):
     with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
         db.execute("update meta set value = '99'")
     db.close()
-    with pytest.raises(SchemaMismatch, match="version 99, this paperlode reads 1"):
+    with pytest.raises(SchemaMismatch, match="version 99, this paperlode reads 2"):
         Ledger.open(tmp_path / "ledger.sqlite")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from paperlode.ingest.document import Source
 from paperlode.ingest.errors import SourceCorrupt
-from paperlode.ingest.ledger import Ledger, Recipe
+from paperlode.ingest.ledger import Arrival, Ledger, Recipe
 from paperlode.ingest.ledger_glance import Glance, glance, names
 from paperlode.ingest.ledger_reindex import Reindexed
 from paperlode.ingest.sources import Stamp
@@ -34,7 +34,7 @@ def ledger(path):
     ledger = Ledger.open(path)
     for name, digest, chunks in (("a.pdf", A, 3), ("合同.pdf", B, 4)):
         ledger.begin(source(name, digest), 1, RECIPE)
-        ledger.finish(source(name, digest), RECIPE, STAMP, chunks=chunks)
+        ledger.finish(Arrival(source(name, digest), RECIPE, STAMP, pages=1, chunks=chunks))
     yield ledger
     ledger.close()
 

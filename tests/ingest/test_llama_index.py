@@ -63,6 +63,9 @@ class Pages:
         self.at_once, self.most_at_once = 0, 0
         self._lock = threading.Lock()
 
+    def stands(self, read_by):
+        return False
+
     def page_prints(self, source, stop):
         return ()
 

@@ -46,6 +46,9 @@ class FakeParser:
         self.gate = gate
         self.closed = False
 
+    def stands(self, read_by):
+        return False
+
     def page_prints(self, source, stop):
         return [blake2b(line.encode(), digest_size=16).hexdigest() for line in lines_of(source)[:stop]]
 
@@ -80,7 +83,7 @@ class ListSink:
     """Keeps chunks in dictionaries, and a diary of what it was told."""
 
     def __init__(self):
-        self.staged, self.visible, self.diary = {}, {}, []
+        self.staged, self.visible, self.versions, self.diary = {}, {}, {}, []
         self.fail_with = None
 
     def begin(self, document):
@@ -91,9 +94,16 @@ class ListSink:
             raise self.fail_with
         self.staged[chunks[0].document] += chunks
 
-    def commit(self, document):
+    def commit(self, document, version):
         self.diary.append(("commit", document))
         self.visible[document] = self.staged.pop(document)
+        self.versions[document] = version
+
+    def version(self, document):
+        return self.versions.get(document, "")
+
+    def count(self, document):
+        return len(self.visible.get(document, ()))
 
     def discard(self, document):
         self.diary.append(("discard", document))
@@ -103,6 +113,7 @@ class ListSink:
         self.diary.append(("remove", document))
         self.staged.pop(document, None)
         self.visible.pop(document, None)
+        self.versions.pop(document, None)
 
     def flush(self):
         self.diary.append(("flush", ""))
@@ -291,8 +302,8 @@ def test_commit_comes_before_finish(docs, sink, ledger):
     write(docs / "a.pdf", "one")
 
     class Dies(ListSink):
-        def commit(self, document):
-            super().commit(document)
+        def commit(self, document, version):
+            super().commit(document, version)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from paperlode.ingest.chunking import CHUNKER_VERSION
 from paperlode.ingest.document import Block, Box, Chunk, Kind, Layer, PageBox, PageFailure, ParsedPage, Source
-from paperlode.ingest.ledger import Ledger, Recipe
+from paperlode.ingest.ledger import Arrival, Ledger, Recipe
 from paperlode.ingest.pipeline import RunOptions, run
 from paperlode.ingest.readers import Readers
 from paperlode.ingest.sources import Stamp
@@ -32,6 +32,9 @@ class Lines:
 
     fingerprint = "fake-1"
     documents_at_once = 1
+
+    def stands(self, read_by):
+        return False
 
     def page_prints(self, source, stop):
         return ()
@@ -63,7 +66,16 @@ class Kept:
     def add(self, chunks):
         self.chunks += chunks
 
-    commit = discard = remove = begin
+    discard = remove = begin
+
+    def commit(self, document, version):
+        pass
+
+    def version(self, document):
+        return ""
+
+    def count(self, document):
+        return 0
 
     def flush(self):
         pass
@@ -140,17 +152,17 @@ def test_counts_follow_documents_in_and_out(ledger):
     other = source("b" * 64, "b.pdf")
     for s, counts in ((source(), {"x/a": 2, "x/b": 3}), (other, {"x/b": 5})):
         ledger.begin(s, 5, RECIPE)
-        ledger.finish(s, RECIPE, STAMP, chunks=1, read_by=counts)
+        ledger.finish(Arrival(s, RECIPE, STAMP, pages=5, chunks=1, read_by=counts))
     assert ledger.counts().read_by == {"x/a": 2, "x/b": 8}
     ledger.begin(source(), 5, Recipe("new-1", "c", "e"))
     assert ledger.document("a.pdf").read_by == {"x/a": 2, "x/b": 3}
-    ledger.finish(source(), Recipe("new-1", "c", "e"), STAMP, chunks=1, read_by={"y": 5})
+    ledger.finish(Arrival(source(), Recipe("new-1", "c", "e"), STAMP, pages=5, chunks=1, read_by={"y": 5}))
     assert ledger.document("a.pdf").read_by == {"y": 5}
     assert ledger.counts().read_by == {"x/b": 5, "y": 5}
     ledger.begin_removal("b" * 64)
     assert ledger.counts().read_by == {"y": 5}
     ledger.remove("b" * 64)
-    ledger.forget_index("a" * 64)
+    ledger.forget_index()
     assert ledger.counts().read_by == {}
 
 
@@ -159,14 +171,14 @@ def test_a_ledger_of_before_opens_and_counts_by_fingerprint(tmp_path):
     path = tmp_path / "old.sqlite"
     ledger = Ledger.open(path)
     ledger.begin(source(), 5, RECIPE)
-    ledger.finish(source(), RECIPE, STAMP, chunks=1)
+    ledger.finish(Arrival(source(), RECIPE, STAMP, pages=5, chunks=1))
     ledger.close()
     with sqlite3.connect(path) as db:
         db.execute("drop table read_by")
     db.close()
     ledger = Ledger.open(path)
     ledger.begin(source("b" * 64, "b.pdf"), 3, RECIPE)
-    ledger.finish(source("b" * 64, "b.pdf"), RECIPE, STAMP, chunks=1, read_by={"fake-1/scan": 3})
+    ledger.finish(Arrival(source("b" * 64, "b.pdf"), RECIPE, STAMP, pages=3, chunks=1, read_by={"fake-1/scan": 3}))
     assert [d.read_by for d in ledger.documents()] == [{"fake-1": 5}, {"fake-1/scan": 3}]
     assert ledger.counts().read_by == {"fake-1": 5, "fake-1/scan": 3}
     ledger.close()
@@ -175,7 +187,7 @@ def test_a_ledger_of_before_opens_and_counts_by_fingerprint(tmp_path):
 def test_counting_looks_at_no_page(ledger):
     """The status of an archive reads what was counted when each document was finished: the pages may be gone."""
     ledger.begin(source(), 3, RECIPE)
-    ledger.finish(source(), RECIPE, STAMP, chunks=1, read_by={"fake-1/scan": 3})
+    ledger.finish(Arrival(source(), RECIPE, STAMP, pages=3, chunks=1, read_by={"fake-1/scan": 3}))
     seen = []
     import sqlalchemy as sa
 

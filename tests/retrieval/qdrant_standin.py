@@ -118,6 +118,10 @@ def _set_payload(c: Any, name: str, body: Any) -> Any:
     return c.set_payload(name, body["payload"], _selector(body))
 
 
+def _batch(c: Any, name: str, body: Any) -> Any:
+    return [_set_payload(c, name, operation["set_payload"]) for operation in body["operations"]]
+
+
 def _delete_payload(c: Any, name: str, body: Any) -> Any:
     return c.delete_payload(name, body["keys"], _selector(body))
 
@@ -142,6 +146,7 @@ ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("POST", C + "/points/count", lambda c, n, b: c.count(n, m.CountRequest(**b).filter)),
     ("POST", C + "/points/delete", lambda c, n, b: c.delete(n, _selector(b))),
     ("POST", C + "/points/payload", _set_payload),
+    ("POST", C + "/points/batch", _batch),
     ("POST", C + "/points/payload/delete", _delete_payload),
     ("POST", C + "/facet", _facet),
     ("POST", C + "/points/query", _query),

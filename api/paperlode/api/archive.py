@@ -115,6 +115,7 @@ class Archive(Contents):
                 with watch.stage("optimize"):
                     self._index.optimize()
         report.seconds = with_sink_stages(watch.seconds, sink.seconds)
+        report.chunks_written = sink.written
         return report
 
     def _recipe(self, parser: str, chunker: str) -> Recipe:
@@ -400,6 +401,6 @@ class Archive(Contents):
         on = sorted({r.page for r in citation.boxes})
         if not on:
             return citation
-        parser = self._ledger.document(citation.document).recipe.parser
-        pages = self._ledger.pages(citation.document, parser, start=on[0], stop=on[-1] + 1)
+        record = self._ledger.document(citation.document)
+        pages = self._ledger.pages(record.content, record.recipe.parser, start=on[0], stop=on[-1] + 1)
         return pinpoint(citation, pages)

@@ -59,7 +59,7 @@ class Contents(OpenFolder):
     def failed_pages(self, document: str) -> list[FailedPage]:
         """The document's pages that could not be parsed, with the reasons."""
         record = self.document(document)
-        return self._ledger.failed_pages(record.digest, record.recipe.parser)
+        return self._ledger.failed_pages(record.content, record.recipe.parser)
 
     def export(self, document: str, form: str) -> Iterator[str]:
         """The document as ``json``, ``markdown``, ``html``, ``docling``, ``jsonl`` (chunks) or ``figures``, in pieces of text.

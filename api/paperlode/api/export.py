@@ -10,11 +10,11 @@ from paperlode.ingest.errors import InvalidRequest, SourceChanged, SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from paperlode.ingest.document import ParsedDocument
+    from paperlode.ingest.document import ParsedDocument, Source
     from paperlode.ingest.ledger import DocumentRecord, Ledger
     from paperlode.retrieval.index import Index
 
-__all__ = ["EXTENSIONS", "export", "find_source", "rebuild"]
+__all__ = ["EXTENSIONS", "export", "find_source", "rebuild", "source_of"]
 
 EXTENSIONS = {
     "json": ".json",
@@ -50,7 +50,7 @@ def _figure_lines(ledger: Ledger, record: DocumentRecord) -> Iterator[str]:
     from paperlode.ingest.assembly import assemble
     from paperlode.ingest.figures import figures
 
-    for f in figures(assemble(ledger.pages(record.digest, record.recipe.parser))):
+    for f in figures(assemble(ledger.pages(record.content, record.recipe.parser))):
         line = {
             "name": record.name, "table": f.table, "caption": f.caption, "row": f.row, "column": f.col,
             "row_path": f.row_path, "column_path": f.column_path, "text": f.text, "value": f"{f.value:f}", "unit": f.unit,
@@ -62,10 +62,16 @@ def _figure_lines(ledger: Ledger, record: DocumentRecord) -> Iterator[str]:
 def rebuild(ledger: Ledger, record: DocumentRecord) -> ParsedDocument:
     """The document as values, assembled again from the pages kept in the ledger."""
     from paperlode.ingest.assembly import assemble_document
+
+    return assemble_document(source_of(record), ledger.pages(record.content, record.recipe.parser))
+
+
+def source_of(record: DocumentRecord) -> Source:
+    """The version of the document that is searchable."""
     from paperlode.ingest.document import Source
 
-    source = Source(record.uri, record.name, record.media_type, record.digest, record.size)
-    return assemble_document(source, ledger.pages(record.digest, record.recipe.parser))
+    later = record.digest if record.digest != record.content else ""
+    return Source(record.uri, record.name, record.media_type, record.content, record.size, later)
 
 
 def _whole(document: ParsedDocument, form: str) -> str:
@@ -92,7 +98,7 @@ def find_source(record: DocumentRecord) -> str:
     problem: SourceError = SourceError(f"No file is known to hold {record.name!r}.", hint="Ingest it again.")
     for path in dict.fromkeys((*record.paths, record.uri)):
         try:
-            if open_source(path).digest == record.digest:
+            if open_source(path).digest == record.content:
                 return path
         except SourceError as exc:
             problem = exc

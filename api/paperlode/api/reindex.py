@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from paperlode.api.export import source_of
 from paperlode.api.reindex_places import CollectionPlace, ShardPlace
 from paperlode.api.sink import IndexSink
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveError
@@ -207,25 +208,27 @@ class Reindex:
     def _document(self, record: DocumentRecord, sink: IndexSink, report: ReindexReport) -> Reindexed:
         chunker = record.recipe.chunker
         try:
-            chunks = self._put(record, sink, self._stored(record))
+            chunks = self._put(record, sink, chunker, self._stored(record))
         except _TooLong:
             from paperlode.ingest.chunking import ChunkOptions
 
             options = ChunkOptions()
             chunker = options.fingerprint
-            chunks = self._put(record, sink, self._cut_anew(record, options))
+            chunks = self._put(record, sink, chunker, self._cut_anew(record, options))
             report.cut_anew.append(record.name)
         log.info("%s: %d chunks", record.name, chunks)
         return Reindexed(record.digest, self._embedder.name, chunker, chunks, record.updated)
 
-    def _put(self, record: DocumentRecord, sink: IndexSink, chunks: Iterator[Chunk]) -> int:
+    def _put(self, record: DocumentRecord, sink: IndexSink, chunker: str, chunks: Iterator[Chunk]) -> int:
+        recipe = replace(record.recipe, chunker=chunker, embedder=self._embedder.name)
         sink.begin(record.digest)
         total = 0
         while batch := list(islice(chunks, _BATCH)):
             sink.add(batch)
             total += len(batch)
             self._show(total)
-        sink.commit(record.digest)
+        sink.commit(record.digest, recipe.version(record.content))
+        sink.flush()
         return total
 
     def _stored(self, record: DocumentRecord) -> Iterator[Chunk]:
@@ -244,26 +247,33 @@ class Reindex:
     def _cut_anew(self, record: DocumentRecord, options: ChunkOptions) -> Iterator[Chunk]:
         from paperlode.ingest.assembly import assemble
         from paperlode.ingest.chunking import chunk
-        from paperlode.ingest.document import Source
+        from paperlode.ingest.page_stamps import PageStamps
         from paperlode.ingest.readers import Readers
 
         parser = record.recipe.parser
-        kept = len(self._ledger.done_pages(record.digest, parser))
+        kept = len(self._ledger.done_pages(record.content, parser))
         if kept < record.page_count:
             raise ArchiveError(
                 f"{record.name!r} must be cut anew for {self._embedder.name!r}, and {kept} of its {record.page_count} "
                 "pages are kept.",
                 hint=f"Delete it from the index, ingest it again, then go on: paperlode delete {record.digest[:12]}",
             )
-        readers = Readers()
+        readers, stamps = Readers(), PageStamps()
 
         def pages() -> Iterator[ParsedPage]:
-            for page in self._ledger.pages(record.digest, parser):
+            for page in self._ledger.pages(record.content, parser):
                 readers.note(page)
+                stamps.note(page)
                 yield page
 
-        source = Source(record.uri, record.name, record.media_type, record.digest, record.size)
-        made = chunk(assemble(pages()), source=source, parser=parser, counter=self._embedder, options=options)
+        made = chunk(
+            assemble(pages()),
+            source=source_of(record),
+            parser=parser,
+            counter=self._embedder,
+            options=options,
+            stamps=stamps,
+        )
         return map(readers.mark, made)
 
     def _show(self, chunks: int = 0) -> None:

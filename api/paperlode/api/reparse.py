@@ -148,13 +148,13 @@ class Reparse:
         source, before = open_source(path), stamp(path)
         numbers = [p.page for p in wanted]
         fingerprint = mended(record.recipe.parser, self._parser.fingerprint, numbers)
-        self._ledger.adopt_pages(record.digest, record.recipe.parser, fingerprint)
+        self._ledger.adopt_pages(record.content, record.recipe.parser, fingerprint)
         outcomes: list[PageOutcome] = []
         for was, page in zip(wanted, _accounted(self._parser.parse(source, numbers), numbers), strict=True):
             check_unchanged(source, before)
             outcome = _outcome(was, page)
             if not outcome.kept:
-                self._ledger.save_page(record.digest, fingerprint, page)
+                self._ledger.save_page(record.content, fingerprint, page)
             outcomes.append(outcome)
             if self._on_page:
                 self._on_page(outcome)

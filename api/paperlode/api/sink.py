@@ -23,6 +23,14 @@ class Cleaner:
     def __init__(self, index: Index) -> None:
         self._index = index
 
+    def version(self, document: str) -> str:
+        """Which version of the document is searchable."""
+        return self._index.version(document)
+
+    def count(self, document: str) -> int:
+        """Searchable chunks of the document."""
+        return self._index.count(document)
+
     def discard(self, document: str) -> None:
         """Drop what is staged of the document."""
         self._index.discard(document, staged_only=True)
@@ -52,6 +60,11 @@ class IndexSink(Cleaner):
         """Wall seconds so far of its own stages: ``embed``, ``lexical``, ``index``."""
         return dict(self._writer.seconds)
 
+    @property
+    def written(self) -> int:
+        """Chunks so far that were embedded and staged; the others lay in the index already."""
+        return self._writer.written
+
     def begin(self, document: str) -> None:
         """A document starts."""
         self._writer.begin(document)
@@ -60,9 +73,9 @@ class IndexSink(Cleaner):
         """Embed and stage chunks of it."""
         self._writer.add(chunks)
 
-    def commit(self, document: str) -> None:
-        """Make it searchable, in place of an older version, and durable."""
-        self._writer.commit(document, self._name_of(document))
+    def commit(self, document: str, version: str) -> None:
+        """Make it searchable, in place of an older version."""
+        self._writer.commit(document, self._name_of(document), version)
 
     def discard(self, document: str) -> None:
         """Drop what was added since ``begin``; a searchable version stays."""

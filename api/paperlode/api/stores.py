@@ -133,12 +133,7 @@ def settle(index: Index, ledger: Ledger, shard: Path) -> None:
     from paperlode.api.sink import Cleaner
     from paperlode.ingest.recovery import recover
 
-    again = [digest for digest, status in ledger.staging().items() if status == "indexed"]
     recover(Cleaner(index), ledger)
-    for digest in again:  # its new version may have become searchable just before the end, unrecorded
-        if index.count(digest) != ledger.document(digest).chunks:
-            index.discard(digest)
-            ledger.forget_index(digest)
     held, recorded = index.count(), ledger.counts().chunks
     if held != recorded and (place := getattr(index, "place", None)):
         raise ArchiveCorrupt(

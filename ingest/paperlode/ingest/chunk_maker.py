@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from paperlode.ingest.clauses import clause_mark
-from paperlode.ingest.document import Chunk, Kind, Layer, PageBox, TablePart, embedded_text
+from paperlode.ingest.document import Chunk, Kind, Layer, PageBox, TablePart, embedded_text, to_json
 from paperlode.ingest.ids import chunk_id
+from paperlode.ingest.page_stamps import PageStamps
 from paperlode.ingest.pieces import Path, Piece, Role, Sizer, common, halves, joined_text, text_regions
 from paperlode.ingest.text_cuts import first_words
 from paperlode.ingest.threads import Threads
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHUNKER_VERSION", "EMBEDDED_PREFIX", "Frame", "Maker", "TextFrame", "pack"]
 
-CHUNKER_VERSION = "4"
+CHUNKER_VERSION = "5"
 """Raised when the same document would be cut differently: it is part of every chunk's id."""
 EMBEDDED_PREFIX = "embedded_prefix"
 """Flag of a chunk whose own text may not be cut and is longer than the embedder reads: only its start is embedded."""
@@ -112,17 +114,20 @@ class Maker:
     """Builds the chunks of one document, in order.
 
     Args:
-        document: digest of the source.
+        document: identity of the source.
         parser: fingerprint of the parser.
         sizer: counts tokens.
+        stamps: what was read of the pages.
     """
 
-    def __init__(self, document: str, parser: str, sizer: Sizer) -> None:
+    def __init__(self, document: str, parser: str, sizer: Sizer, stamps: PageStamps | None = None) -> None:
         self._document = document
         self._parser = parser
         self._sizer = sizer
         self._threads = Threads()
+        self._stamps = stamps or PageStamps()
         self._ordinal = 0
+        self._same: Counter[str] = Counter()
 
     def make(self, pieces: Sequence[Piece], frame: Frame) -> Iterator[Chunk]:
         """One chunk of the pieces, or several when they are longer than counted: sums of counts are only close."""
@@ -168,7 +173,7 @@ class Maker:
         return _Fit("…", sizer.count("…"), context, (EMBEDDED_PREFIX,))
 
     def _chunk(self, pieces: Sequence[Piece], path: Path, frame: Frame, fit: _Fit) -> Chunk:
-        first, last = pieces[0], pieces[-1]
+        first = pieces[0]
         blocks = list({p.index: p.block for p in pieces}.values())
         start, end = min(p.index for p in pieces), max(p.index for p in pieces) + 1
         if frame.span:
@@ -176,16 +181,12 @@ class Maker:
         body = (b.kind for b in blocks if b.kind not in (Kind.HEADING, Kind.TITLE))
         known = [b.confidence for b in blocks if b.confidence is not None]
         flags = (f for fs in (*(b.flags for b in blocks), *(p.flags for p in pieces), fit.flags) for f in fs)
-        made_of = (
-            self._parser, CHUNKER_VERSION,
-            str(first.index), str(first.start), str(first.row_start), str(last.index), str(last.end), str(last.row_end),
-        )  # fmt: skip
         text, names, part = joined_text(pieces), tuple(h.text for h in path), frame.part(pieces)
         regions = tuple(frame.regions(pieces))
         labels, references = self._threads.follow(pieces)
         self._ordinal += 1
-        return Chunk(
-            id=chunk_id(self._document, "\x1f".join(made_of)),
+        made = Chunk(
+            id="",
             document=self._document,
             ordinal=self._ordinal - 1,
             text=text,
@@ -207,6 +208,16 @@ class Maker:
             entries=frame.entries(pieces),
             findings=_findings(blocks, regions, part),
         )
+        return replace(made, id=self._id(made, {r.page for b in blocks for r in b.regions}))
+
+    def _id(self, chunk: Chunk, pages: set[int]) -> str:
+        """The id of a chunk of blocks on these pages: of all that it is, and not of what comes before it in the document."""
+        part = replace(chunk.part, block=0) if chunk.part else None
+        said = to_json(replace(chunk, ordinal=0, span=(0, 0), tokens=0, part=part))
+        made_of = f"{CHUNKER_VERSION}\x1f{self._stamps.of(pages)}\x1f{said}"
+        own = chunk_id(self._document, made_of)
+        self._same[own] += 1  # the same words printed over themselves
+        return own if self._same[own] == 1 else chunk_id(self._document, f"{made_of}\x1f{self._same[own]}")
 
 
 def _findings(blocks: Sequence[Block], regions: Sequence[PageBox], part: TablePart | None) -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 How they are kept: pieces are slices of the blocks' own text and leave in order, so nothing can be lost or doubled (1);
 tables are cut at ``Table.cut_rows`` and each part repeats caption and header (2); a formula is one piece, and a caption
 travels with its float (3); every embedded text is counted as a whole before it leaves (4); ids are hashes of document,
-span, parser and chunker version (5); regions come from the pieces' lines or cells (6).
+pages, own content, parser and chunker version (5); regions come from the pieces' lines or cells (6).
 
 Where the budget leaves a choice, a chunk begins where a clause, a list item's clause or a section begins; a formula keeps
 the sentence before it and the one that explains it; what a chunk goes on from is its context.
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from paperlode.ingest.document import Source
+    from paperlode.ingest.page_stamps import PageStamps
 
 __all__ = ["CHUNKER_VERSION", "ChunkOptions", "TokenCounter", "chunk"]
 
@@ -81,6 +82,7 @@ def chunk(
     parser: str,
     counter: TokenCounter,
     options: ChunkOptions | None = None,
+    stamps: PageStamps | None = None,
 ) -> Iterator[Chunk]:
     """The chunks of one document, in reading order, as its blocks stream by.
 
@@ -90,6 +92,8 @@ def chunk(
         parser: fingerprint of the parser that read it.
         counter: the embedder, or anything that counts as it does.
         options: how long chunks get.
+        stamps: what was read of the pages, noted before their blocks come: a chunk has another id where its pages say
+            something else.
 
     Raises:
         InvalidRequest: a limit too small to hold anything.
@@ -101,17 +105,24 @@ def chunk(
             f"Chunks of at most {limit} tokens with a target of {options.target_tokens} cannot be made.",
             hint=f"Use a max_tokens of at least {LEAST_TOKENS} and a positive target_tokens.",
         )
-    return _run(blocks, source=source, parser=parser, counter=counter, options=options, limit=limit)
+    return _run(blocks, source=source, parser=parser, counter=counter, options=options, limit=limit, stamps=stamps)
 
 
 def _run(
-    blocks: Iterable[Block], *, source: Source, parser: str, counter: TokenCounter, options: ChunkOptions, limit: int
+    blocks: Iterable[Block],
+    *,
+    source: Source,
+    parser: str,
+    counter: TokenCounter,
+    options: ChunkOptions,
+    limit: int,
+    stamps: PageStamps | None,
 ) -> Iterator[Chunk]:
     title = ""
     if options.title:
         title, blocks = with_title(blocks, source.name)
     sizer = Sizer(counter, limit, options.heading_tokens, title)
-    maker = Maker(source.digest, parser, sizer)
+    maker = Maker(source.document, parser, sizer, stamps)
     yield from _Chunker(maker, sizer, options.target_tokens, rows=options.rows).run(blocks)
 
 

@@ -94,8 +94,9 @@ class Source:
         uri: where it was read from (a path).
         name: file name, shown to people.
         media_type: judged by the bytes, for example ``application/pdf``.
-        digest: sha256 of the bytes, hexadecimal: the identity of the document.
+        digest: sha256 of the bytes, hexadecimal.
         size: bytes.
+        version_of: the document of which these bytes are a later version; empty where they are the first.
     """
 
     uri: str
@@ -103,6 +104,12 @@ class Source:
     media_type: str
     digest: str
     size: int
+    version_of: str = ""
+
+    @property
+    def document(self) -> str:
+        """The identity of the document: the digest of the bytes that it was first seen with."""
+        return self.version_of or self.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +304,9 @@ class Chunk:
     """A piece of a document, small enough for the embedder, that knows where it came from.
 
     Attributes:
-        id: UUID made from a hash of document digest, span, parser and chunker versions.
-        document: digest of the source.
+        id: UUID made from a hash of its document, what its pages say, and everything below but its place in the order
+            (``ordinal``, ``span``, the table's block) and ``tokens``: what stays when another page of the document changes.
+        document: of which it is a piece (``Source.document``).
         ordinal: 0-based place among the document's chunks.
         text: its own text: all chunks' own text, in order, is the document's text once.
         context: text repeated from elsewhere (caption and header rows of a table's later parts); not own text.

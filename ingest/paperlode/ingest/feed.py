@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,7 +74,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing (more) to read. With ``source``: the file holds a document that is done, or on its way in this run."""
+    """Nothing (more) to read. With ``source``: the file holds a document that is done, or on its way in this run.
+
+    ``digest`` is that of the bytes.
+    """
 
     digest: str = ""
     source: Source | None = None
@@ -83,7 +86,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The document cannot be taken (or, when ``ends_run(error)``, the run cannot go on)."""
+    """The document cannot be taken (or, when ``ends_run(error)``, the run cannot go on). ``digest`` is that of its bytes."""
 
     error: PaperlodeError
     digest: str = ""
@@ -113,11 +116,10 @@ class _Stopped(Exception):
 
 
 class _Found(NamedTuple):
-    """A file, or why there is none; and the document that it held when it was ingested, if that is done."""
+    """A file, or why there is none; and the stamp it had when the document that it holds was ingested, if that is done."""
 
     name: str
     item: Path | SourceError
-    digest: str
     stamp: Stamp | None
 
 
@@ -167,7 +169,7 @@ class Feed:
             yield delivery
 
     def settle(self, digest: str) -> None:
-        """The consumer is through with the document: files of the same content are judged by the ledger from now on."""
+        """The consumer is through with these bytes: files of the same content are judged by the ledger from now on."""
         with self._claiming:
             self._under_way.discard(digest)
 
@@ -200,7 +202,7 @@ class Feed:
         """What was found, with what the ledger says of it: it is asked for many files at a time."""
         while batch := list(islice(found, _LOOKED_UP)):
             done = self._ledger.done_among([name for name, _ in batch], self._recipe, whole=self._retry)
-            yield from (_Found(name, item, *done.get(name, ("", None))) for name, item in batch)
+            yield from (_Found(name, item, done.get(name)) for name, item in batch)
 
     def _put(self, where: queue.Queue[Event] | queue.Queue[Delivery | None], item: Event | Delivery | None) -> None:
         while True:
@@ -252,7 +254,7 @@ class Feed:
     def _events(self, path: Path, found: _Found, digest: list[str]) -> Generator[Event]:
         before = stamp(path)
         if found.stamp == before:
-            yield Done(found.digest)
+            yield Done()
             return
         source = open_source(path)
         digest.append(source.digest)
@@ -268,7 +270,9 @@ class Feed:
         with self._opening:  # one at a time: the first call starts the parser's workers
             self._check_running()
             count = self._parser.page_count(source)
-        self._ledger.begin(source, count, self._recipe)
+        document = self._ledger.begin(source, count, self._recipe)
+        if document != source.digest:
+            source = replace(source, version_of=document)
         yield Opened(source, before, count)
         yield from self._pages(source, before, count)
         check_unchanged(source, before)
@@ -276,6 +280,8 @@ class Feed:
 
     def _pages(self, source: Source, before: Stamp, count: int) -> Iterator[Page]:
         done = self._ledger.done_pages(source.digest, self._recipe.parser, whole=self._retry)
+        if len(done) < count:
+            done |= self._ledger.take_over(source.digest, self._recipe.parser, self._parser.stands)
         done |= self._seen_before(source, before, count, [p for p in range(count) if p not in done])
         missing = [p for p in range(count) if p not in done] if done else range(count)
         parsed = self._parser.parse(source, missing)
@@ -324,7 +330,7 @@ class Feed:
             return set()
         books = self._ledger.prints
         held = self._ledger.document_at(source.uri)
-        changed = held is not None and held.digest != source.digest
+        changed = held is not None and held.content != source.digest
         if not changed and not books.seen(next(iter(self._prints(source, before, 1)), "")):
             return set()
         shown = self._prints(source, before, count)

@@ -26,6 +26,7 @@ from paperlode.ingest.errors import (
     PaperlodeError,
     SchemaMismatch,
 )
+from paperlode.ingest.ledger_arrivals import Arrival, all_arrivals, forget_arrival, put_arrival
 from paperlode.ingest.ledger_findings import (
     FlaggedPage,
     adopt_pages,
@@ -36,6 +37,7 @@ from paperlode.ingest.ledger_findings import (
 from paperlode.ingest.ledger_prints import PrintBooks
 from paperlode.ingest.ledger_reindex import ReindexBooks
 from paperlode.ingest.ledger_rows import (
+    document_for,
     pages_by_reader,
     pages_of,
     put_pages,
@@ -43,6 +45,7 @@ from paperlode.ingest.ledger_rows import (
     put_readers,
     recipe_columns,
     record_of,
+    remove_content,
     remove_document,
     sqlite_settings,
 )
@@ -66,11 +69,11 @@ from paperlode.ingest.ledger_tables import (
 from paperlode.ingest.sources import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from paperlode.ingest.document import Source
 
-__all__ = ["Counts", "DocumentRecord", "FailedPage", "FailureRecord", "FlaggedPage", "Ledger", "Recipe"]
+__all__ = ["Arrival", "Counts", "DocumentRecord", "FailedPage", "FailureRecord", "FlaggedPage", "Ledger", "Recipe"]
 
 _BATCH = 64
 _PATHS = 1000
@@ -130,8 +133,12 @@ class Ledger:
 
     # -- one document's way through
 
-    def begin(self, source: Source, page_count: int, recipe: Recipe) -> None:
-        """Note that the document is being worked on. A version that is already searchable stays the recorded one."""
+    def begin(self, source: Source, page_count: int, recipe: Recipe) -> str:
+        """Note that the document is being worked on. A version that is already searchable stays the recorded one.
+
+        Returns:
+            The document of which these bytes are a version.
+        """
         row = {
             "uri": source.uri,
             "name": source.name,
@@ -144,20 +151,26 @@ class Ledger:
         with self._work() as db:
             stale = sa.select(documents.c.digest).where(
                 documents.c.uri == source.uri,
-                documents.c.digest != source.digest,
+                documents.c.content != source.digest,
                 documents.c.status != "indexed",
                 ~documents.c.staging,
+                documents.c.digest.not_in(sa.select(paths.c.digest)),
             )
             for digest in db.scalars(stale).all():
                 remove_document(db, digest)
-            mine = documents.c.digest == source.digest
-            status = db.scalar(sa.select(documents.c.status).where(mine))
-            if status is None:
-                db.execute(documents.insert().values(digest=source.digest, staging=True, **row, **fresh))
-            elif status == "indexed":
-                db.execute(documents.update().where(mine).values(staging=True, page_count=page_count))
-            else:
-                db.execute(documents.update().where(mine).values(staging=True, **row, **fresh))
+            document = document_for(db, source)
+            mine = documents.c.digest == document
+            found = db.execute(sa.select(documents.c.status, documents.c.coming).where(mine)).one_or_none()
+            if found is None:
+                content = {"content": source.digest, "coming": source.digest}
+                db.execute(documents.insert().values(digest=document, staging=True, **content, **row, **fresh))
+                return document
+            indexed = found.status == "indexed"
+            changed = {} if indexed else {"content": source.digest, **row, **fresh}
+            db.execute(documents.update().where(mine).values(staging=True, coming=source.digest, **changed))
+            if found.coming != source.digest:
+                remove_content(db, found.coming)
+        return document
 
     def save_page(self, digest: str, parser: str, page: ParsedPage) -> None:
         """Keep one page."""
@@ -170,41 +183,89 @@ class Ledger:
         with self._work() as db:
             put_pages(db, digest, parser, parsed)
 
+    def take_over(self, digest: str, parser: str, stands: Callable[[str], bool]) -> set[int]:
+        """Keep for ``parser`` the pages that others read, and that it would read the same; none that it has read itself.
+
+        Args:
+            digest: of the bytes.
+            parser: fingerprint of the parser.
+            stands: whether it would, by what read a page (``ParsedPage.parser``).
+
+        Returns:
+            The numbers of the pages taken over.
+        """
+        with self._work() as db:
+            others = sa.select(pages.c.parser).where(pages.c.digest == digest, pages.c.parser != parser).distinct()
+            known = db.scalars(others.order_by(pages.c.parser)).all()
+        taken: set[int] = set()
+        for other in known:
+            mine = self.done_pages(digest, parser) | taken
+            batch: list[ParsedPage] = []
+            for page in self.pages(digest, other):
+                if page.failure is None and page.page not in mine and stands(page.parser):
+                    taken.add(page.page)
+                    batch.append(page)
+                if len(batch) >= _BATCH:
+                    self.save_pages(digest, parser, batch)
+                    batch = []
+            self.save_pages(digest, parser, batch)
+        return taken
+
     def adopt_pages(self, digest: str, old: str, new: str) -> None:
         """Keep the pages that the parser ``old`` read as pages of ``new`` too: some of them will be read again."""
         with self._work() as db:
             adopt_pages(db, digest, old, new)
 
-    def finish(
-        self, source: Source, recipe: Recipe, stamp: Stamp, *, chunks: int, read_by: Mapping[str, int] | None = None
-    ) -> None:
-        """Note that all of the document's chunks are searchable, and that the file at ``source.uri`` holds it.
-
-        ``read_by`` counts its pages by what read them (``ParsedPage.parser``), without those that failed.
-        """
+    def arriving(self, arrival: Arrival) -> None:
+        """Write down what ``finish`` will note, before the version is published: if the process dies in between, it is known."""
         with self._work() as db:
+            put_arrival(db, arrival)
+
+    def arrivals(self) -> list[Arrival]:
+        """Versions that were about to be published when a run ended without noting them."""
+        with self._work() as db:
+            return all_arrivals(db)
+
+    def finish(self, arrival: Arrival) -> None:
+        """Note that all chunks of that version are searchable, and that the file at its ``uri`` holds it.
+
+        What was kept of an older version goes.
+        """
+        source, recipe = arrival.source, arrival.recipe
+        with self._work() as db:
+            mine = documents.c.digest == source.document
             bad = sa.select(sa.func.count()).where(*pages_of(source.digest, recipe.parser), pages.c.code != "")
+            before = db.scalar(sa.select(documents.c.content).where(mine))
+            names = ("uri", "name", "media_type", "size") if before != source.digest else ()
             db.execute(
                 documents.update()
-                .where(documents.c.digest == source.digest)
+                .where(mine)
                 .values(
                     **recipe_columns(recipe),
+                    **{n: getattr(source, n) for n in names},
+                    content=source.digest,
+                    coming=source.digest,
+                    page_count=arrival.pages,
                     status="indexed",
                     staging=False,
-                    chunks=chunks,
+                    chunks=arrival.chunks,
                     failed_pages=db.scalar(bad) or 0,
                     updated=time.time(),
                 )
             )
             for table in (pages, findings):
                 db.execute(table.delete().where(table.c.digest == source.digest, table.c.parser != recipe.parser))
-            put_readers(db, source.digest, read_by or {})
-            put_path(db, source.uri, source.digest, stamp)
+            if before is not None and before != source.digest:
+                remove_content(db, before)
+            put_readers(db, source.document, arrival.read_by)
+            put_path(db, source.uri, source.document, arrival.stamp)
+            forget_arrival(db, source.document)
 
     def leave(self, digest: str) -> None:
         """Note that nothing of the document is staged any more (its pages stay)."""
         with self._work() as db:
             db.execute(documents.update().where(documents.c.digest == digest).values(staging=False))
+            forget_arrival(db, digest)
 
     def fail(self, path: str, error: PaperlodeError, *, digest: str = "") -> None:
         """Note that the file could not be taken, and why. What it held before stays searchable."""
@@ -212,7 +273,7 @@ class Ledger:
             db.execute(failures.delete().where(failures.c.path == path))
             values = {"digest": digest, "code": error.code, "what": error.what, "hint": error.hint}
             db.execute(failures.insert().values(path=path, updated=time.time(), **values))
-            mine = documents.c.digest == digest
+            mine = (documents.c.coming == digest) & (digest != "")
             db.execute(documents.update().where(mine).values(staging=False))
             db.execute(documents.update().where(mine, documents.c.status != "indexed").values(status="failed"))
 
@@ -234,12 +295,11 @@ class Ledger:
             db.execute(pages.delete().where(*pages_of(digest, parser)))
             db.execute(findings.delete().where(findings.c.digest == digest, findings.c.parser == parser))
 
-    def forget_index(self, digest: str | None = None) -> None:
-        """Note that the document (None: every one) is not searchable any more; pages stay, so nothing is parsed again."""
-        which = sa.true() if digest is None else documents.c.digest == digest
+    def forget_index(self) -> None:
+        """Note that nothing is searchable any more; pages stay, so nothing is parsed again."""
         with self._work() as db:
-            db.execute(documents.update().where(which).values(status="pending", staging=False, chunks=0))
-            db.execute(read_by.delete().where(sa.true() if digest is None else read_by.c.digest == digest))
+            db.execute(documents.update().values(status="pending", staging=False, chunks=0))
+            db.execute(read_by.delete())
 
     def begin_removal(self, digest: str) -> None:
         """Note that the document is about to go: if the process dies now, the next run removes it from the index."""
@@ -264,25 +324,29 @@ class Ledger:
 
     # -- questions
 
-    def is_done(self, digest: str, recipe: Recipe, *, whole: bool = False) -> bool:
-        """Whether the document is searchable as made by ``recipe``; with ``whole``, also without a failed page.
+    def is_done(self, content: str, recipe: Recipe, *, whole: bool = False) -> bool:
+        """Whether bytes with that digest are searchable as made by ``recipe``; with ``whole``, also without a failed page.
 
         Pages that were read again by another parser since (``adopt_pages``) do not unmake it.
         """
-        where = [documents.c.digest == digest, *_done(recipe, whole=whole)]
-        with self._work() as db:
-            return db.scalar(sa.select(sa.literal(1)).select_from(documents).where(*where)) is not None
+        return bool(self.holder(content, recipe, whole=whole))
 
-    def done_among(self, files: Sequence[str], recipe: Recipe, *, whole: bool = False) -> dict[str, tuple[str, Stamp]]:
-        """Of files (absolute paths) those whose document ``is_done``: its digest, and the file's stamp when it was ingested.
+    def holder(self, content: str, recipe: Recipe, *, whole: bool = False) -> str:
+        """The document for which ``is_done``; empty where there is none."""
+        query = sa.select(documents.c.digest).where(documents.c.content == content, *_done(recipe, whole=whole))
+        with self._work() as db:
+            return db.scalar(query.order_by(documents.c.digest).limit(1)) or ""
+
+    def done_among(self, files: Sequence[str], recipe: Recipe, *, whole: bool = False) -> dict[str, Stamp]:
+        """Of files (absolute paths) those whose document ``is_done``, with the stamp that the file had when it was ingested.
 
         The file holds it still where it has that stamp.
         """
-        columns = (paths.c.path, paths.c.digest, paths.c.mtime_ns, paths.c.size, paths.c.inode)
+        columns = (paths.c.path, paths.c.mtime_ns, paths.c.size, paths.c.inode)
         held = sa.select(*columns).join(documents, documents.c.digest == paths.c.digest)
         with self._work() as db:
             rows = db.execute(held.where(paths.c.path.in_(files), *_done(recipe, whole=whole)))
-            return {path: (digest, Stamp(*seen)) for path, digest, *seen in rows}
+            return {path: Stamp(*seen) for path, *seen in rows}
 
     def done_pages(self, digest: str, parser: str, *, whole: bool = False) -> set[int]:
         """Pages kept; with ``whole``, only those that did not fail."""
@@ -341,6 +405,7 @@ class Ledger:
         stem = documents.c.name.startswith(f"{ref}.", autoescape=True)
         ways: list[sa.ColumnElement[bool]] = [
             documents.c.digest == ref,
+            documents.c.content == ref,
             documents.c.digest.in_(sa.select(paths.c.digest).where(paths.c.path == str(Path(ref).absolute()))),
             documents.c.name == ref,
             stem,

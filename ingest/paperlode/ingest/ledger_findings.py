@@ -86,7 +86,7 @@ def _of(digest: str, parser: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElem
 
 
 def _joined(table: sa.Table) -> sa.ColumnElement[bool]:
-    return (table.c.digest == documents.c.digest) & (table.c.parser == documents.c.parser)
+    return (table.c.digest == documents.c.content) & (table.c.parser == documents.c.parser)
 
 
 def count_flagged(db: sa.Connection) -> int:
@@ -99,12 +99,16 @@ def count_flagged(db: sa.Connection) -> int:
 def flagged_pages(db: sa.Connection, digest: str | None) -> Iterator[FlaggedPage]:
     """Pages of one searchable document or of all, by name of the document and page, that failed or have findings."""
     mine = [documents.c.status == "indexed", *([documents.c.digest == digest] if digest else [])]
-    said = sa.select(documents.c.name, findings).join(documents, _joined(findings)).where(*mine)
-    failed = sa.select(documents.c.name, pages.c.digest, pages.c.page, pages.c.code, pages.c.message)
+    said = (
+        sa.select(documents.c.name, documents.c.digest.label("document"), findings)
+        .join(documents, _joined(findings))
+        .where(*mine)
+    )
+    failed = sa.select(documents.c.name, documents.c.digest, pages.c.page, pages.c.code, pages.c.message)
     failed = failed.join(documents, _joined(pages)).where(*mine, pages.c.code != "")
     found: dict[tuple[str, str, int], list[Finding]] = {}
     for row in db.execute(said.order_by(findings.c.page, findings.c.place)):
-        found.setdefault((row.name, row.digest, row.page), []).append(
+        found.setdefault((row.name, row.document, row.page), []).append(
             Finding(row.code, row.reason, _regions(row.regions))
         )
     lost = {(r.name, r.digest, r.page): Finding(r.code, r.message) for r in db.execute(failed)}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEDGER_VERSION", "Glance", "glance", "names"]
 
-LEDGER_VERSION = 1
+LEDGER_VERSION = 2
 """Raised when an older ledger can no longer be read as it is."""
 
 _STATE = """

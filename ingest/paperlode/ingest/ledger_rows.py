@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from paperlode.ingest.document import to_json
+from paperlode.ingest.ledger_arrivals import forget_arrival
 from paperlode.ingest.ledger_findings import put_findings
 from paperlode.ingest.ledger_tables import (
     DocumentRecord,
@@ -25,10 +27,11 @@ from paperlode.ingest.ledger_tables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from paperlode.ingest.document import ParsedPage
+    from paperlode.ingest.document import ParsedPage, Source
     from paperlode.ingest.sources import Stamp
 
 __all__ = [
+    "document_for",
     "pages_by_reader",
     "pages_of",
     "put_pages",
@@ -36,6 +39,7 @@ __all__ = [
     "put_readers",
     "recipe_columns",
     "record_of",
+    "remove_content",
     "remove_document",
     "sqlite_settings",
 ]
@@ -116,10 +120,43 @@ def pages_by_reader(db: sa.Connection, readable: int) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def remove_document(db: sa.Connection, digest: str) -> None:
+def remove_document(db: sa.Connection, document: str) -> None:
     """Drop everything known of a document."""
-    for table in (pages, findings, paths, prints, read_by, documents):
-        db.execute(table.delete().where(table.c.digest == digest))
+    row = db.execute(
+        sa.select(documents.c.content, documents.c.coming).where(documents.c.digest == document)
+    ).one_or_none()
+    for table in (paths, read_by, documents):
+        db.execute(table.delete().where(table.c.digest == document))
+    forget_arrival(db, document)
+    for content in set(row or ()):
+        remove_content(db, content)
+
+
+def remove_content(db: sa.Connection, content: str) -> None:
+    """Drop what was read from bytes that no document holds any more."""
+    held = (documents.c.content == content) | (documents.c.coming == content)
+    if db.scalar(sa.select(sa.literal(1)).select_from(documents).where(held)) is None:
+        for table in (pages, findings, prints):
+            db.execute(table.delete().where(table.c.digest == content))
+
+
+def document_for(db: sa.Connection, source: Source) -> str:
+    """The document that the bytes are a version of.
+
+    That which has these bytes already; else that which the file held until now, where no other file holds it; else a new
+    one, under the digest of the bytes, or a hash of it where a document is called that which has other bytes by now.
+    """
+    same = sa.select(documents.c.digest).where(documents.c.content == source.digest).order_by(documents.c.digest)
+    if found := db.scalar(same.limit(1)):
+        return str(found)
+    held = db.scalar(sa.select(paths.c.digest).where(paths.c.path == source.uri))
+    if held and db.scalar(sa.select(sa.func.count()).where(paths.c.digest == held)) == 1:
+        return str(held)
+    name, number = source.digest, 0
+    while db.scalar(sa.select(sa.literal(1)).select_from(documents).where(documents.c.digest == name)) is not None:
+        number += 1
+        name = hashlib.sha256(f"{source.digest}\x1f{number}".encode()).hexdigest()
+    return name
 
 
 def record_of(row: Any, held: tuple[str, ...], readers: Mapping[str, int]) -> DocumentRecord:
@@ -140,5 +177,6 @@ def record_of(row: Any, held: tuple[str, ...], readers: Mapping[str, int]) -> Do
         failed_pages=row.failed_pages,
         updated=row.updated,
         paths=held,
+        content=row.content,
         read_by=dict(readers),
     )

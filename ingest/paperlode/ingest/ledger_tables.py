@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -45,7 +46,13 @@ meta = sa.Table(
 documents = sa.Table(
     "documents",
     metadata,
-    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), primary_key=True),  # of the bytes it was first seen with: its identity
+    sa.Column(
+        "content", sa.String(64), nullable=False, index=True
+    ),  # digest of the bytes of the version that is searchable
+    sa.Column(
+        "coming", sa.String(64), nullable=False
+    ),  # digest of the version begun last; the same, unless it is under way
     sa.Column("uri", sa.String, nullable=False),
     sa.Column("name", sa.String, nullable=False, index=True),
     sa.Column("media_type", sa.String, nullable=False),
@@ -132,13 +139,20 @@ class Recipe:
     chunker: str
     embedder: str
 
+    def version(self, content: str) -> str:
+        """A name of what it makes of the bytes with that digest."""
+        said = f"{content}\x1f{self.parser}\x1f{self.chunker}\x1f{self.embedder}"
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
     """What the ledger knows of a document.
 
     Attributes:
-        digest, name, media_type, size: as in ``Source``. uri: where it was first read from.
+        digest: the identity of the document (``Source.document``): digest of the bytes that it was first seen with.
+        content: digest of the bytes that it holds now, under which its pages are kept.
+        name, media_type, size: as in ``Source``. uri: where it was first read from.
         page_count: its pages; ``failed_pages`` of them could not be parsed.
         status: ``pending`` (begun, not finished), ``indexed`` (searchable) or ``failed``.
         recipe: what the indexed version was made with.
@@ -161,6 +175,7 @@ class DocumentRecord:
     failed_pages: int
     updated: float
     paths: tuple[str, ...] = ()
+    content: str = ""
     read_by: Mapping[str, int] = field(default_factory=dict)
 
 

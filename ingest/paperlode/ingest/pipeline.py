@@ -1,7 +1,8 @@
 """One run over many documents, into anything that takes chunks.
 
-A document becomes visible whole, once it is read to the end (``Sink.commit``), and only then counts as done
-(``Ledger.finish``): a crash between the two repeats the commit, which changes nothing, for chunk ids are deterministic.
+A document becomes visible whole, once it is read to the end (``Sink.commit``). Making that durable (``Sink.flush``) costs
+the same for one document as for many, so that several wait for it; only then they count as done (``Ledger.finish``). What will
+be noted is written down before the commit (``Ledger.arriving``), so that a crash in between loses nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from paperlode.ingest.errors import (
 )
 from paperlode.ingest.feed import Done, Failed, Feed, Opened, Page, ends_run, internal_error, storage_full
 from paperlode.ingest.gone import sweep
+from paperlode.ingest.ledger_arrivals import Arrival
+from paperlode.ingest.page_stamps import PageStamps
 from paperlode.ingest.readers import Readers
 from paperlode.ingest.recovery import Remover, recover
 from paperlode.ingest.report import IngestedDocument, Meter, PageProblem, Progress, RunReport, SourceProblem
@@ -55,6 +58,10 @@ __all__ = [
 ]
 
 _BATCH = 128
+_WAITING = 16
+"""Documents that are visible and wait until that is durable, at most;"""
+_WAITING_SECONDS = 2.0
+"""and for how long, unless a long document is on its way."""
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +77,11 @@ class Sink(Remover, Protocol):
         """Stage chunks of the document begun last."""
         ...
 
-    def commit(self, document: str) -> None:
-        """Make what is staged visible at once, in place of an older version, and durable."""
+    def commit(self, document: str, version: str) -> None:
+        """Make what is staged visible at once, in place of an older version; durable after the next ``flush``.
+
+        ``version`` is a name for what is visible then.
+        """
         ...
 
     def flush(self) -> None:
@@ -179,16 +189,19 @@ class _Run:
         self.meter = meter
         self.watch = watch
         self.report = RunReport()
+        self.visible: list[tuple[str, Arrival]] = []
+        self.flushed = time.monotonic()
         self.twins: list[tuple[str, Done]] = []
 
     def go(self) -> RunReport:
         began = time.perf_counter()
         try:
-            for delivery in self.watch.iterate("parse wait", self.feed):
-                self._take(delivery)
+            try:
+                for delivery in self.watch.iterate("parse wait", self.feed):
+                    self._take(delivery)
+            finally:
+                self._settle()
             self._settle_twins()
-            with self.watch.stage("index"):
-                self.sink.flush()
         except Exception as exc:
             self.report.stopped = exc if isinstance(exc, StorageFull) else storage_full(exc)
             if self.report.stopped is None:
@@ -213,15 +226,18 @@ class _Run:
             self.meter.opened(first.source, first.page_count)
             done = self._ingest(delivery, first)
             self.meter.closed(failed=not done)
-            self.feed.settle(first.source.digest)
+            if not done:
+                self.feed.settle(first.source.digest)
+        if len(self.visible) >= _WAITING or time.monotonic() - self.flushed > _WAITING_SECONDS:
+            self._settle()
 
     def _done_before(self, path: str, done: Done) -> None:
         if done.source is not None and done.stamp is not None:
-            if not self.ledger.is_done(done.digest, self.recipe):
+            if not (document := self.ledger.holder(done.digest, self.recipe)):
                 self.twins.append((path, done))  # its twin is still on the way, or failed
                 return
-            with self._moving(path, done.digest):
-                self.ledger.add_path(path, done.digest, done.stamp)
+            with self._moving(path, document):
+                self.ledger.add_path(path, document, done.stamp)
         self.report.skipped.append(path)
         self.meter.passed(Path(path), failed=False)
 
@@ -237,35 +253,51 @@ class _Run:
 
     def _ingest(self, delivery: Delivery, opened: Opened) -> bool:
         """Take the document just opened; False if it failed."""
-        digest, path = opened.source.digest, delivery.path
+        document, path = opened.source.document, delivery.path
         problems = len(self.report.page_problems)
         readers = Readers()
         try:
-            self.sink.begin(digest)
+            self.sink.begin(document)
             chunks = self._stage(delivery, opened, readers)
             failed = self.report.page_problems[problems:]
             if len(failed) == opened.page_count:
                 raise _DocumentError(_hopeless(path, failed))
-            with _uninterrupted(), self.watch.stage("index"), self._moving(path, digest):
-                self.sink.commit(digest)
-                self.ledger.finish(opened.source, self.recipe, opened.stamp, chunks=chunks, read_by=readers.counts)
+            arrival = Arrival(
+                opened.source, self.recipe, opened.stamp, pages=opened.page_count, chunks=chunks, read_by=readers.counts
+            )
+            with _uninterrupted(), self.watch.stage("index"):
+                self.ledger.arriving(arrival)
+                self.sink.commit(document, arrival.version)
+                self.visible.append((path, arrival))
         except _DocumentError as exc:
-            self.sink.discard(digest)
-            self._failed(path, exc.error, digest)
+            self.sink.discard(document)
+            self._failed(path, exc.error, opened.source.digest)
             return False
         except BaseException:
             with suppress(Exception):  # what cannot be cleared away now is when the next run begins
-                self.sink.discard(digest)
-                self.ledger.leave(digest)
+                self.sink.discard(document)
+                self.ledger.leave(document)
             raise
         log.info("%s: %d pages (%d failed), %d chunks", path, opened.page_count, len(failed), chunks)
-        self.report.add(IngestedDocument(path, digest, opened.page_count, len(failed), chunks, readers.counts))
+        self.report.add(IngestedDocument(path, document, opened.page_count, len(failed), chunks, readers.counts))
         return True
 
+    def _settle(self) -> None:
+        """What is visible is made durable, and counts as done."""
+        waiting, self.visible = self.visible, []
+        with _uninterrupted(), self.watch.stage("index"):
+            self.sink.flush()
+            for path, arrival in waiting:
+                with self._moving(path, arrival.source.document):
+                    self.ledger.finish(arrival)
+                self.feed.settle(arrival.source.digest)
+        self.flushed = time.monotonic()
+
     def _stage(self, delivery: Delivery, opened: Opened, readers: Readers) -> int:
-        pages = self.watch.iterate("parse wait", self._pages(delivery, readers))
+        stamps = PageStamps()
+        pages = self.watch.iterate("parse wait", self._pages(delivery, readers, stamps))
         blocks = self.watch.iterate("assemble", assemble(pages))
-        chunks = self.watch.iterate("chunk", self.chunker(blocks, source=opened.source))
+        chunks = self.watch.iterate("chunk", self.chunker(blocks, source=opened.source, stamps=stamps))
         total = 0
         while batch := _next_batch(chunks, delivery.path):
             total += len(batch)
@@ -273,10 +305,11 @@ class _Run:
                 self.sink.add([readers.mark(c) for c in batch])
         return total
 
-    def _pages(self, delivery: Delivery, readers: Readers) -> Iterator[ParsedPage]:
+    def _pages(self, delivery: Delivery, readers: Readers, stamps: PageStamps) -> Iterator[ParsedPage]:
         while isinstance(event := delivery.events.get(), Page):
             page = event.parsed
             readers.note(page)
+            stamps.note(page)
             if event.kept:
                 self.report.pages_kept += 1
             else:
@@ -289,11 +322,11 @@ class _Run:
             raise event.error
 
     @contextmanager
-    def _moving(self, path: str, digest: str) -> Iterator[None]:
+    def _moving(self, path: str, document: str) -> Iterator[None]:
         """Around noting what the file holds now: the document it held before goes, unless another file holds it."""
         before = self.ledger.document_at(path)
         yield
-        if before and before.digest != digest and set(before.paths) == {path}:
+        if before and before.digest != document and set(before.paths) == {path}:
             self.sink.remove(before.digest)
             self.ledger.remove(before.digest)
 

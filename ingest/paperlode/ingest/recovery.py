@@ -11,7 +11,15 @@ __all__ = ["Remover", "recover"]
 
 
 class Remover(Protocol):
-    """The half of a sink that takes things away."""
+    """The half of a sink that takes things away, and says what is there."""
+
+    def version(self, document: str) -> str:
+        """The version of the document that is visible; empty where there is none, or one without a word."""
+        ...
+
+    def count(self, document: str) -> int:
+        """Visible chunks of the document."""
+        ...
 
     def discard(self, document: str) -> None:
         """Drop what is staged of the document; a visible version stays. Nothing staged is no error."""
@@ -25,8 +33,14 @@ class Remover(Protocol):
 def recover(sink: Remover, ledger: Ledger) -> None:
     """Clear away what a crashed run left: staged chunks, and documents that no file holds any more.
 
-    A document that never was finished is removed altogether: the crash may have come in the middle of its commit.
+    A version that became visible just before the end is noted now. Another document that never was finished is removed.
     """
+    for arrival in ledger.arrivals():
+        document = arrival.source.document
+        visible = sink.version(document)
+        if visible == arrival.version or not (visible or arrival.chunks or sink.count(document)):
+            sink.discard(document)
+            ledger.finish(arrival)
     for digest, status in ledger.staging().items():
         if status == "indexed":
             sink.discard(digest)

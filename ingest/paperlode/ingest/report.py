@@ -87,7 +87,8 @@ class RunReport:
         failed: files that could not be taken.
         pages_parsed: in this run; pages_kept: taken over from an earlier one.
         page_problems: pages that could not be parsed, of ingested documents and of failed ones.
-        chunks: made searchable.
+        chunks: made searchable; chunks_written: of them (and of documents that failed) those that were embedded and written,
+            unlike those that were searchable before as they are. None where the sink does not say.
         read_by: pages of ingested documents by what read them (``ParsedPage.parser``), without those that failed.
         gone: files that were in the folders of the run before, and are not any more.
         seconds: wall seconds a stage of the indexing side (``parse wait``: waiting for pages); total: of the run.
@@ -101,6 +102,7 @@ class RunReport:
     pages_parsed: int = 0
     pages_kept: int = 0
     chunks: int = 0
+    chunks_written: int | None = None
     read_by: dict[str, int] = field(default_factory=dict)
     gone: list[GoneFile] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -1,8 +1,10 @@
 """The embedded index: Qdrant's engine in this process, one shard in one folder.
 
 A staged point carries ``state: staged``; publishing removes that field from a whole document in one logged operation,
-so that a crash leaves all of it or none. What is still staged when the shard is opened is thrown away. (A flag
-``visible: true`` to be matched cost 54 ms a search over 7,000 points, its absence costs nothing.)
+so that a crash leaves all of it or none. Where there is an older version, all points that are to change, old and new, are
+marked ``swapped`` in one operation first: a crash after it is completed, one before it undone, when the shard is opened.
+Nobody searches in between. (A flag ``visible: true`` to be matched cost 54 ms a search over 7,000 points, its absence
+costs nothing.)
 
 The rows of a table are the vectors of one multivector of its chunk, and the best of them counts (MaxSim).
 Vectors are searched exactly up to ``EXACT_KB`` of them (about 20,000 chunks, 2 to 3 ms), and by HNSW beyond that.
@@ -27,10 +29,13 @@ from .points import (
     DENSE,
     INTEGERS,
     KEYWORDS,
+    PLACE,
     ROWS,
     SPARSE,
     STAGED,
     STATE,
+    SWAPPED,
+    VERSION,
     WHOLE,
     StoredPoint,
     card_from,
@@ -38,6 +43,7 @@ from .points import (
     chunk_from,
     passage_from,
     payload_of,
+    place_in_order,
     restricted,
     vectors_of,
 )
@@ -62,6 +68,8 @@ MIN_FREE = 128 << 20
 MANY_ROWS = 20_000
 """Chunks of an index in which table rows are compared only for what the other vectors have found."""
 SCROLL = 512
+YES = "yes"
+"""Of points that are ``swapped``: the engine's filters find no truth values."""
 
 
 class EdgeIndex:
@@ -85,6 +93,8 @@ class EdgeIndex:
         self._path, self._dimensions, self._min_free = path, schema.dimensions, min_free
         self._lock = RLock()
         self._staged: dict[str, set[str]] = {}
+        self._moved: dict[str, dict[str, dict[str, Any]]] = {}
+        self.generation = 0
         if not create and not (path / "edge_config.json").exists():
             raise ArchiveNotFound(f"There is no index in {path}.", hint="Ingest documents into it first.")
         path.mkdir(parents=True, exist_ok=True)
@@ -121,9 +131,9 @@ class EdgeIndex:
             points.append((chunk.id, vectors, payload_of(chunk, roles[i] if roles is not None else ())))
         self._insert(points)
 
-    def stage_card(self, card: DocumentCard, whole: SparseVector) -> None:
+    def stage_card(self, card: DocumentCard, whole: SparseVector, version: str = "") -> None:
         """Stores a document's card, invisibly; see ``Index.stage_card``."""
-        point, payload = card_point(card)
+        point, payload = card_point(card, whole, version)
         self._insert([(point, {WHOLE: _sparse(whole)}, payload)])
 
     def _insert(self, points: Sequence[tuple[str, dict[str, Any], dict[str, Any]]]) -> None:
@@ -137,21 +147,45 @@ class EdgeIndex:
                 made = [Point(i, v, p | {STATE: STAGED}) for i, v, p in points]
                 self._shard.update(UpdateOperation.upsert_points(made, update_mode=UpdateMode.InsertOnly))
 
+    def hold(self, chunks: Sequence[Chunk]) -> set[str]:
+        """Keeps what is published of these; see ``Index.hold``."""
+        from qdrant_edge import PayloadSelector
+
+        if not chunks:
+            return set()
+        with self._lock, self._engine("cannot be read"):
+            records = self._shard.retrieve([c.id for c in chunks], PayloadSelector.Include([*PLACE, STATE]), False)
+            lie = {str(r.id): r.payload for r in records if STATE not in r.payload}
+            for chunk in chunks:
+                if (there := lie.get(chunk.id)) is None:
+                    continue
+                self._staged.setdefault(chunk.document, set()).add(chunk.id)
+                place = place_in_order(chunk)
+                if any(there.get(k) != v for k, v in place.items()):
+                    self._moved.setdefault(chunk.document, {})[chunk.id] = place
+        return set(lie)
+
     def publish(self, document: str) -> None:
         """Swaps what was staged for a document in, and what was published out; see ``Index.publish``."""
         self._need_room()
         from qdrant_edge import UpdateOperation
 
         with self._lock, self._engine("cannot be written"):
-            staged = self._staged.setdefault(document, set())
+            staged, moved = self._staged.setdefault(document, set()), self._moved.pop(document, {})
             present = [p.id for p in self._scroll(Filter(documents=(document,)), False)]
             old = [i for i in present if str(i) not in staged]
-            self._size += len(staged) - len(present)  # counting takes time by the size of the index
-            self._shard.update(UpdateOperation.delete_payload_by_filter(_staged_of(document), [STATE]))
+            new: list[Any] = sorted(staged.difference(map(str, present)))
+            self._size += len(new) - len(old)  # counting takes time by the size of the index
+            self.generation += 1
+            if old and new:
+                self._shard.update(UpdateOperation.set_payload([*old, *new], {SWAPPED: YES}))
             if old:
                 self._shard.update(UpdateOperation.delete_points(old))
+            if new:
+                self._shard.update(UpdateOperation.delete_payload(new, [STATE, SWAPPED]))
+            for point, place in moved.items():
+                self._shard.update(UpdateOperation.set_payload([point], place))
             del self._staged[document]
-            self._shard.flush()
 
     def discard(self, document: str, *, staged_only: bool = False) -> None:
         """Forgets a document, or only what was staged for it."""
@@ -161,8 +195,12 @@ class EdgeIndex:
             return
         with self._lock, self._engine("cannot be written"):
             which = _staged_of(document) if staged_only else _must(_is("document", document))
+            if not staged_only:
+                self.generation += 1
+                self._size -= self._count(document)
             self._shard.update(UpdateOperation.delete_points_by_filter(which))
             self._staged.pop(document, None)
+            self._moved.pop(document, None)
             self._shard.flush()
 
     def flush(self) -> None:
@@ -301,6 +339,16 @@ class EdgeIndex:
             found = list(self._scroll(Filter(documents=(document,)), True, which))
         return sorted((chunk_from(str(r.id), r.payload) for r in found), key=lambda c: c.ordinal)
 
+    def version(self, document: str) -> str:
+        """Which version of the document is published; see ``Index.version``."""
+        from qdrant_edge import PayloadSelector
+
+        with self._lock, self._engine("cannot be read"):
+            cards = self._scroll(
+                Filter(documents=(document,)), PayloadSelector.Include([VERSION]), _must(_is("kind", CARD))
+            )
+            return next((str(p.payload.get(VERSION, "")) for p in cards), "")
+
     def ids(self) -> Iterator[str]:
         """Of all published points, ascending."""
         yield from (str(p.id) for p in self._pages(payload=False, vectors=False))
@@ -341,13 +389,19 @@ class EdgeIndex:
     # Inside
 
     def _recover(self) -> None:
-        """Throws away what a run left staged that ended before it published."""
+        """Completes the publication in which a run ended, and throws away what it left staged."""
         from qdrant_edge import CountRequest, UpdateOperation
+        from qdrant_edge import Filter as EdgeFilter
 
-        left = _must(_is(STATE, STAGED))
-        if self._shard.count(CountRequest(exact=True, filter=left)):
-            self._shard.update(UpdateOperation.delete_points_by_filter(left))
-            self._shard.flush()
+        staged, swapped = _is(STATE, STAGED), _is(SWAPPED, YES)
+        if not self._shard.count(CountRequest(exact=True, filter=EdgeFilter(should=[staged, swapped]))):
+            return
+        old = EdgeFilter(must=[swapped], must_not=[staged])
+        self._shard.update(UpdateOperation.delete_points_by_filter(old))
+        if new := [p.id for p in self._scroll(_must(swapped, staged), False)]:
+            self._shard.update(UpdateOperation.delete_payload(new, [STATE, SWAPPED]))
+        self._shard.update(UpdateOperation.delete_points_by_filter(_must(staged)))
+        self._shard.flush()
 
     def _count(self, document: str | None = None) -> int:
         from qdrant_edge import CountRequest
@@ -461,6 +515,7 @@ def _create(path: Path, dimensions: int) -> Any:
         shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
     for field in INTEGERS:
         shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Integer))
+    shard.update(UpdateOperation.create_field_index(SWAPPED, PayloadSchemaType.Keyword))
     shard.flush()
     return shard
 

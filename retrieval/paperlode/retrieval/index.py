@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HAS_LABEL", "INDEX_VERSION", "Filter", "HybridQuery", "Index", "Passage", "Schema", "Scored"]
 
-INDEX_VERSION = 5
+INDEX_VERSION = 6
 """Raised when stored points cannot be read by older code, or older points by this code."""
 HAS_LABEL = ":label"
 """The trait of a candidate that has one of the labels asked for."""
@@ -175,8 +175,17 @@ class Index(Protocol):
     """Points that are staged, published and searched.
 
     A document is staged in any number of calls and is invisible until ``publish``. Chunk ids are hashes of what made
-    them: staging a chunk that is there changes nothing. One process at a time; methods may be called from any thread.
+    them: staging a chunk that is there changes nothing. Chunks that are published already, as most of a document of which a
+    page changed, need not be staged again (``hold``). One process at a time; methods may be called from any thread.
+
+    Attributes:
+        generation: another number after everything that changed what searches find, as far as this object knows.
     """
+
+    @property
+    def generation(self) -> int:
+        """See above."""
+        ...
 
     def stage(
         self,
@@ -207,12 +216,32 @@ class Index(Protocol):
         """
         ...
 
-    def stage_card(self, card: DocumentCard, whole: SparseVector) -> None:
-        """Stores a document's card with its terms (``sparse_whole``), in place of an older one once it is published."""
+    def stage_card(self, card: DocumentCard, whole: SparseVector, version: str = "") -> None:
+        """Stores a document's card with its terms (``sparse_whole``), in place of an older one once it is published.
+
+        ``version`` names what is published with it.
+        """
+        ...
+
+    def version(self, document: str) -> str:
+        """The name of the version of the document that is published; empty where there is none, or it has no card."""
+        ...
+
+    def hold(self, chunks: Sequence[Chunk]) -> set[str]:
+        """Which of these are published already: they stay when their documents are published next.
+
+        Their places in the order (``Chunk.ordinal``, ``Chunk.span``, the table's block) become those of the chunks given, then.
+
+        Returns:
+            The ids of those that need not be staged.
+        """
         ...
 
     def publish(self, document: str) -> None:
-        """Makes all that was staged for ``document`` searchable, in place of what was, and makes it durable."""
+        """Makes all that was staged or held for ``document`` searchable, in place of what was; durable after ``flush``.
+
+        It is one step: whoever searches finds the old ones or the new ones, also after a crash.
+        """
         ...
 
     def discard(self, document: str, *, staged_only: bool = False) -> None:

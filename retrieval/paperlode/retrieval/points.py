@@ -30,10 +30,13 @@ __all__ = [
     "PAGE",
     "PAIRS",
     "PASSAGE_FIELDS",
+    "PLACE",
     "ROWS",
     "SPARSE",
     "STAGED",
     "STATE",
+    "SWAPPED",
+    "VERSION",
     "WHOLE",
     "StoredPoint",
     "card_from",
@@ -41,6 +44,7 @@ __all__ = [
     "chunk_from",
     "passage_from",
     "payload_of",
+    "place_in_order",
     "restricted",
     "vectors_of",
 ]
@@ -53,10 +57,17 @@ of terms; and of a whole document, on the point of its card."""
 SPARSE = (LEXICAL, PAGE, PAIRS, WHOLE)
 CARD = "card"
 """The kind of a point that is a document's card, and the field in which it stands as JSON."""
+VERSION = "version"
+"""Payload field of a card: which version of its document is published with it."""
 STATE, STAGED = "state", "staged"
 """A point that is not published yet has ``state: staged``; one that is published has no such field."""
 KEYWORDS = ("document", "kind", "layer", "flags", "labels", "references", "roles", STATE)
 """Payload fields with an index of words."""
+SWAPPED = "swapped"
+"""While a document is published, its points that are to change, old and new, have this field: the old are hidden by it and the
+new shown, in one operation."""
+PLACE = ("ordinal", "span", "table")
+"""Payload fields that say where a chunk stands in the order of its document: they change when others before it do."""
 INTEGERS = ("pages", "ordinal")
 """Payload fields with an index of numbers."""
 MEANT = {layer for layer in Layer if layer is not Layer.FURNITURE}
@@ -103,13 +114,14 @@ def vectors_of(
 
 def payload_of(chunk: Chunk, roles: Sequence[str] = ()) -> dict[str, Any]:
     """What is filtered or shown, each under its name; the rest of the chunk as JSON."""
+    part = replace(chunk.part, block=0) if chunk.part else None
+    rest = replace(chunk, id="", document="", text="", context="", read_by=(), ordinal=0, span=(0, 0), part=part)
     return {
         "document": chunk.document,
-        "ordinal": chunk.ordinal,
+        **place_in_order(chunk),
         "kind": str(chunk.kind),
         "layer": str(chunk.layer),
         "pages": list(chunk.pages),
-        "table": chunk.part.block if chunk.part else None,
         "text": chunk.text,
         "context": chunk.context,
         "read_by": list(chunk.read_by),
@@ -117,21 +129,30 @@ def payload_of(chunk: Chunk, roles: Sequence[str] = ()) -> dict[str, Any]:
         "labels": list(chunk.labels),
         "references": list(chunk.references),
         "roles": list(roles),
-        "rest": to_json(replace(chunk, id="", document="", text="", context="", read_by=())),
+        "rest": to_json(rest),
     }
+
+
+def place_in_order(chunk: Chunk) -> dict[str, Any]:
+    """The payload fields ``PLACE`` of a chunk; only one of a table has the last."""
+    table = {"table": chunk.part.block} if chunk.part else {}
+    return {"ordinal": chunk.ordinal, "span": list(chunk.span), **table}
 
 
 def chunk_from(point_id: str, payload: Mapping[str, Any]) -> Chunk:
     """The chunk back from its point."""
     rest = few_from_json(Chunk, payload["rest"])
-    own = {k: payload[k] for k in ("document", "text", "context")}
-    return replace(rest, id=point_id, read_by=tuple(payload.get("read_by", ())), **own)  # older points do not say it
+    own = {k: payload[k] for k in ("document", "text", "context", "ordinal")}
+    part = replace(rest.part, block=payload["table"]) if rest.part else None
+    start, end = payload["span"]
+    return replace(rest, id=point_id, span=(start, end), part=part, read_by=tuple(payload["read_by"]), **own)
 
 
-def card_point(card: DocumentCard) -> tuple[str, dict[str, Any]]:
-    """Id and payload of the point of a document's card; another card has another id."""
+def card_point(card: DocumentCard, whole: SparseVector, version: str) -> tuple[str, dict[str, Any]]:
+    """Id and payload of the point of a document's card; another card, with other terms or of another version, has another id."""
     text = to_json(card)
-    return str(uuid5(NAMESPACE_OID, text)), {"document": card.document, "kind": CARD, CARD: text}
+    point = str(uuid5(NAMESPACE_OID, f"{text}\x1f{whole!r}\x1f{version}"))
+    return point, {"document": card.document, "kind": CARD, CARD: text, VERSION: version}
 
 
 def card_from(payload: Mapping[str, Any]) -> DocumentCard:
@@ -151,7 +172,7 @@ PASSAGE_FIELDS = ("document", "ordinal", "pages", "layer", "text", "context", "t
 def passage_from(point_id: str, p: Mapping[str, Any]) -> Passage:
     """The passage of a point."""
     place = (p["document"], p["ordinal"], tuple(p["pages"]), Layer(p["layer"]))
-    return Passage(point_id, *place, p["text"], p["context"], p["table"])
+    return Passage(point_id, *place, p["text"], p["context"], p.get("table"))
 
 
 def restricted(only: Filter) -> tuple[tuple[str, Sequence[str]], ...]:

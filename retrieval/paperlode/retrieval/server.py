@@ -22,15 +22,18 @@ from .index import Filter, Schema
 from .lexical import SparseVector
 from .node_payload import node_payload
 from .points import (
+    PLACE,
     STAGED,
     STATE,
+    SWAPPED,
     WHOLE,
     StoredPoint,
     card_point,
     payload_of,
+    place_in_order,
     vectors_of,
 )
-from .server_collections import PUSH, SWAPPED, describe, make, note, search_params
+from .server_collections import PUSH, describe, make, note, search_params
 from .server_reader import ServerReader, wire_sparse
 from .server_upload import Uploader, json_size
 from .server_wire import Wire
@@ -46,6 +49,9 @@ if TYPE_CHECKING:
     from .server_options import CollectionOptions, ServerOptions
 
 __all__ = ["QdrantIndex"]
+
+_RENUMBERED = 256
+"""Chunks in one request."""
 
 
 class QdrantIndex(ServerReader):
@@ -102,6 +108,7 @@ class QdrantIndex(ServerReader):
         self._copy = found.notes.get(PUSH) is not None
         super().__init__(self._wire, self._name, search_params(found, exact=exact))
         self._staged: dict[str, set[str]] = {}
+        self._moved: dict[str, dict[str, Chunk]] = {}
         self._broken: set[str] = set()
         self._swapping: set[str] = set()
         parallel = 0 if self._wire.local else server.parallel
@@ -135,9 +142,9 @@ class QdrantIndex(ServerReader):
             vectors = vectors_of(chunk, dense[i], sparse[i], page=page, rows=entries, pairs=pair, sparse=wire_sparse)
             self._stage(chunk.id, vectors, payload_of(chunk, roles[i] if roles is not None else ()))
 
-    def stage_card(self, card: DocumentCard, whole: SparseVector) -> None:
+    def stage_card(self, card: DocumentCard, whole: SparseVector, version: str = "") -> None:
         """Takes a document's card, invisibly; see ``Index.stage_card``."""
-        point, payload = card_point(card)
+        point, payload = card_point(card, whole, version)
         self._stage(point, {WHOLE: wire_sparse(whole)}, payload)
 
     def put(self, points: Iterable[StoredPoint]) -> None:
@@ -146,6 +153,20 @@ class QdrantIndex(ServerReader):
             self._add(
                 p.id, {k: wire_sparse(v) if isinstance(v, SparseVector) else v for k, v in p.vectors.items()}, p.payload
             )
+
+    def hold(self, chunks: Sequence[Chunk]) -> set[str]:
+        """Keeps what is published of these; see ``Index.hold``."""
+        if not chunks:
+            return set()
+        found = self._read("retrieve", ids=[c.id for c in chunks], with_payload=[*PLACE, STATE, SWAPPED])
+        lie = {str(p.id): p.payload or {} for p in found if not where.is_hidden(p.payload or {})}
+        for chunk in chunks:
+            if (there := lie.get(chunk.id)) is None:
+                continue
+            self._staged.setdefault(chunk.document, set()).add(chunk.id)
+            if any(there.get(k) != v for k, v in place_in_order(chunk).items()):
+                self._moved.setdefault(chunk.document, {})[chunk.id] = chunk
+        return set(lie)
 
     def publish(self, document: str) -> None:
         """Swaps what was staged for a document in, and what was published out; see ``Index.publish``."""
@@ -173,6 +194,8 @@ class QdrantIndex(ServerReader):
                 self._write(
                     "set_payload", payload={SWAPPED: True}, points=where.all_of(of_it, none_of=stays), ordering="strong"
                 )
+            self._renumber(document)
+            self.generation += 1
         self._finish(document)
         del self._staged[document]
 
@@ -193,6 +216,8 @@ class QdrantIndex(ServerReader):
             with self._lock.alone():
                 self._delete(where.all_of(of_it))
         self._staged.pop(document, None)
+        self._moved.pop(document, None)
+        self.generation += 1
         self._broken.discard(document)
         self._swapping.discard(document)
 
@@ -254,6 +279,27 @@ class QdrantIndex(ServerReader):
         self._forget_states(where.new(*of_it))
         if document is not None:
             self._swapping.discard(document)
+
+    def _renumber(self, document: str) -> None:
+        """Gives the chunks that stayed the places that they have now."""
+        from qdrant_client import models as m
+
+        moved = list(self._moved.pop(document, {}).values())
+        for start in range(0, len(moved), _RENUMBERED):
+            operations = []
+            for chunk in moved[start : start + _RENUMBERED]:
+                payload = place_in_order(chunk)
+                if self._nodes:
+                    payload |= node_payload(chunk.id, payload_of(chunk))
+                operations.append(m.SetPayloadOperation(set_payload=m.SetPayload(payload=payload, points=[chunk.id])))
+            self._wire.call(
+                "written",
+                "batch_update_points",
+                collection_name=self._name,
+                update_operations=operations,
+                wait=True,
+                ordering="strong",
+            )
 
     def _recover(self) -> None:
         """Finishes the swaps of a run that ended too early, and throws away what it left staged."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from paperlode.ingest.errors import ArchiveNotFound, IndexServerFailed, InvalidRequest, SchemaMismatch
 
 from .index import Schema
-from .points import DENSE, INTEGERS, KEYWORDS, ROWS, SPARSE
+from .points import DENSE, INTEGERS, KEYWORDS, ROWS, SPARSE, SWAPPED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,6 @@ __all__ = [
     "KEPT",
     "PUSH",
     "REINDEX",
-    "SWAPPED",
     "Described",
     "behind",
     "create",
@@ -48,8 +47,6 @@ REINDEX = "reindex"
 """In the metadata of a collection that is made to take the place of another, of another model: which one."""
 PUSH = "push"
 """In the metadata of a collection that was made as a copy: what it is a copy of, and whether it is finished."""
-SWAPPED = "swapped"
-"""Payload field, true while a document's new version takes the place of the old one; see ``server``."""
 NODE_KEYWORDS = ("doc_id",)
 """Payload fields that LlamaIndex's stock store filters by."""
 

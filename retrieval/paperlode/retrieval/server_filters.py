@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .points import STAGED, STATE, restricted
-from .server_collections import SWAPPED
+from .points import STAGED, STATE, SWAPPED, restricted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

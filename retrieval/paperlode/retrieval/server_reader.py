@@ -9,7 +9,7 @@ from .index import Filter
 from .legs import legs_of, put_together, trait_legs
 from .lexical import SparseVector
 from .node_payload import NODE_FIELDS
-from .points import CARD, PASSAGE_FIELDS, WHOLE, StoredPoint, card_from, chunk_from, passage_from
+from .points import CARD, PASSAGE_FIELDS, VERSION, WHOLE, StoredPoint, card_from, chunk_from, passage_from
 from .server_lock import SharedLock
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class ServerReader:
     def __init__(self, wire: Wire, name: str, params: Any) -> None:
         self._wire, self._name, self._params = wire, name, params
         self._lock = SharedLock()
+        self.generation = 0
 
     def search(self, query: HybridQuery) -> list[Scored]:
         """Candidates of all vectors, unfused; see ``Index.search``."""
@@ -94,6 +95,14 @@ class ServerReader:
                 with_payload=[CARD],
             )
         return [(card_from(p.payload), float(p.score)) for p in answer.points]
+
+    def version(self, document: str) -> str:
+        """Which version of the document is published; see ``Index.version``."""
+        with self._lock.shared():
+            cards = self._scroll(
+                where.visible(Filter(documents=(document,)), where.equals("kind", CARD)), payload=[VERSION]
+            )
+            return next((str(p.payload.get(VERSION, "")) for p in cards), "")
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
         """Published chunks by id, in the order asked, unknown ones left out."""

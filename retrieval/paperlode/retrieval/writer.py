@@ -47,6 +47,7 @@ class Writer:
 
     Attributes:
         seconds: spent so far, by stage: ``embed``, ``lexical``, ``index``.
+        written: chunks so far that were embedded and staged; the others lay in the index already.
     """
 
     def __init__(self, index: Index, embedder: Embedder, *, glossary: Glossary | None = None) -> None:
@@ -59,6 +60,7 @@ class Writer:
         self._whole: Counter[int] = Counter()
         self._front: list[str] = []
         self._title = ""
+        self.written = 0
         self.seconds: dict[str, float] = {"embed": 0.0, "lexical": 0.0, "index": 0.0}
 
     def begin(self, document: str) -> None:
@@ -88,12 +90,13 @@ class Writer:
         oldest = min([newest - PAGES_BACK + 1, *(_first(c) for c in self._held)])
         self._pages = {p: terms for p, terms in self._pages.items() if p >= oldest}
 
-    def commit(self, document: str, name: str = "") -> DocumentCard:
-        """Makes the document searchable, in place of its older version; durable once this returns.
+    def commit(self, document: str, name: str = "", version: str = "") -> DocumentCard:
+        """Makes the document searchable, in place of its older version; durable after ``flush``.
 
         Args:
             document: its digest.
             name: its file name, for its card.
+            version: a name of this version, to be told by the index.
         """
         self._stage(self._held)
         card = make_card(document, name, self._title, "\n".join(self._front))
@@ -102,7 +105,7 @@ class Writer:
         self._reset()
         started = perf_counter()
         if filled:
-            self._index.stage_card(card, whole)
+            self._index.stage_card(card, whole, version)
         self._index.publish(document)
         self.seconds["index"] += perf_counter() - started
         return card
@@ -127,11 +130,20 @@ class Writer:
         last = next((c.part for c in reversed(self._held) if c.part is not None), None)
         return last.block if last is not None and last.row_end < last.rows else None
 
-    def _stage(self, chunks: Sequence[Chunk]) -> None:
-        if not chunks:
-            return
+    def _stage(self, passed: Sequence[Chunk]) -> None:
+        """What is not published already, as most of a document of which a page changed, is embedded and staged."""
+        started = perf_counter()
+        held = self._index.hold(passed)
+        self.seconds["index"] += perf_counter() - started
+        if chunks := [c for c in passed if c.id not in held]:
+            self._stage_new(chunks)
+        for block in {c.part.block for c in passed if c.part and c.part.row_end >= c.part.rows}:
+            self._labels.pop(block, None)
+
+    def _stage_new(self, chunks: Sequence[Chunk]) -> None:
         import numpy as np
 
+        self.written += len(chunks)
         times = [perf_counter()]
         meant = [i for i, c in enumerate(chunks) if c.layer is not Layer.FURNITURE]
         dense = np.zeros((len(chunks), self._embedder.dimensions), dtype=np.float32)
@@ -143,8 +155,6 @@ class Writer:
         by_page = {p: sparse_page(self._pages[p]) for p in {_first(c) for c in chunks}}
         pairs = [sparse_pairs(c.searched_text) for c in chunks]
         roles = [self._glossary.roles_of(c, self._labels.get(c.part.block, ()) if c.part else ()) for c in chunks]
-        for block in {c.part.block for c in chunks if c.part and c.part.row_end >= c.part.rows}:
-            self._labels.pop(block, None)
         times.append(perf_counter())
         self._index.stage(chunks, dense, sparse, [by_page[_first(c)] for c in chunks], rows, pairs=pairs, roles=roles)
         times.append(perf_counter())

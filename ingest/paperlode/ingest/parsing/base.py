@@ -40,6 +40,13 @@ class Parser(Protocol):
         """
         ...
 
+    def stands(self, read_by: str) -> bool:
+        """Whether a page that was read before would come out the same, by what read it then (``ParsedPage.parser``).
+
+        So a new version reads only those pages again that it would change.
+        """
+        ...
+
     def parse(self, source: Source, pages: Sequence[int]) -> Iterator[ParsedPage]:
         """The pages with these 0-based indexes, in that order; one that fails is a value with its reason."""
         ...

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalOptions", "LocalParser", "parse_page"]
 
-VERSION = "local-2"
+NUMBER = 2
+VERSION = f"local-{NUMBER}"
+SINCE = {"blank": 2, "plain": 2, "layout": 2, "scan": 2}
+"""For each way to read a page the version since which it is chosen, and reads, as it does now: raised with ``NUMBER`` for the
+ways that a change concerns."""
 SCAN_DPI = 200
 SPECKS_LEFT_OUT = "layer_specks_left_out"
 """Flag of a searchable scan whose invisible layer has lone signs where nothing can be read in the picture."""
@@ -88,6 +92,12 @@ class LocalParser:
     def page_prints(self, source: Source, stop: int) -> Sequence[str]:
         """What the pages before ``stop`` show; see ``base.Parser``. Empty for pages that kill a worker."""
         return prints_of(self.pool, self._ref(source, 0), stop)
+
+    def stands(self, read_by: str) -> bool:
+        """Whether that way still reads as it did then; see ``base.Parser``. Nothing stands where a way is forced."""
+        version, _, way = read_by.partition("/")
+        number = version.removeprefix("local-")
+        return self.options.route == "auto" and number.isdigit() and SINCE.get(way, NUMBER + 1) <= int(number) <= NUMBER
 
     def parse(self, source: Source, pages: Sequence[int]) -> Iterator[ParsedPage]:
         """The pages in the order asked for; a few are read ahead. See ``base.Parser``."""

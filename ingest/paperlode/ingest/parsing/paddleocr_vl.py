@@ -171,6 +171,10 @@ class PaddleOCRVLParser:
         """Number of pages. Raises SourceEncrypted, SourceCorrupt, SourceEmpty, or PageError when opening it kills a worker."""
         return self.pool.call(count_pages, self._ref(source, 0), what=source.uri)
 
+    def stands(self, read_by: str) -> bool:
+        """Only what this model read, with these options; see ``base.Parser``."""
+        return read_by.partition("/")[0] == self.fingerprint
+
     def page_prints(self, source: Source, stop: int) -> Sequence[str]:
         """What the pages before ``stop`` show; see ``base.Parser``. Empty for pages that kill a worker."""
         return prints_of(self.pool, self._ref(source, 0), stop)
