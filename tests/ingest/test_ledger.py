@@ -200,7 +200,7 @@ def test_a_damaged_page_is_corrupt(ledger, tmp_path):
     ledger.begin(source(), 1, RECIPE)
     ledger.save_page("a" * 64, "fake-1", page(0))
     with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
-        db.execute("update pages set data = ?", (b"nonsense",))
+        db.execute("update blobs set data = ?", (b"nonsense",))
     db.close()
     with pytest.raises(ArchiveCorrupt, match="Page 1 of document aaaaaaaaaaaa"):
         list(ledger.pages("a" * 64, "fake-1"))

@@ -54,6 +54,7 @@ CITATION: dict[str, JsonValue] = {
 }
 DOCUMENT: dict[str, JsonValue] = {
     "id": DIGEST,
+    "content": DIGEST,
     "name": "supply-agreement.pdf",
     "media_type": "application/pdf",
     "size": 182_044,

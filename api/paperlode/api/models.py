@@ -269,7 +269,8 @@ class DocumentOut(BaseModel):
 
     model_config = example(DOCUMENT)
 
-    id: Annotated[str, Field(description="digest (sha256) of its bytes")]
+    id: Annotated[str, Field(description="digest (sha256) of the bytes that it was first seen with")]
+    content: Annotated[str, Field(description="digest (sha256) of the bytes that it holds now")]
     name: Annotated[str, Field(description="file name")]
     media_type: str
     size: Annotated[int, Field(description="bytes")]
@@ -285,6 +286,7 @@ class DocumentOut(BaseModel):
         """From the ledger's record."""
         return cls(
             id=record.digest,
+            content=record.content,
             name=record.name,
             media_type=record.media_type,
             size=record.size,

@@ -10,7 +10,6 @@ import os
 import re
 import threading
 import time
-import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from paperlode.ingest.document import ParsedPage, from_json
+from paperlode.ingest.document import ParsedPage, from_json, to_json
 from paperlode.ingest.errors import (
     ArchiveCorrupt,
     DocumentNotFound,
@@ -38,6 +37,7 @@ from paperlode.ingest.ledger_prints import PrintBooks
 from paperlode.ingest.ledger_reindex import ReindexBooks
 from paperlode.ingest.ledger_rows import (
     document_for,
+    drop_pages,
     pages_by_reader,
     pages_of,
     put_pages,
@@ -59,6 +59,7 @@ from paperlode.ingest.ledger_tables import (
     documents,
     failures,
     findings,
+    loose,
     mapped,
     meta,
     metadata,
@@ -66,12 +67,14 @@ from paperlode.ingest.ledger_tables import (
     paths,
     read_by,
 )
+from paperlode.ingest.page_store import DatabasePages, few, packed, unpacked
 from paperlode.ingest.sources import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from paperlode.ingest.document import Source
+    from paperlode.ingest.page_store import PageStore
 
 __all__ = ["Arrival", "Counts", "DocumentRecord", "FailedPage", "FailureRecord", "FlaggedPage", "Ledger", "Recipe"]
 
@@ -82,14 +85,19 @@ _PATHS = 1000
 class Ledger:
     """The ledger. Its methods may be called from several threads; each is one transaction."""
 
-    def __init__(self, engine: sa.Engine, name: str) -> None:
+    def __init__(self, engine: sa.Engine, name: str, store: PageStore | None = None) -> None:
         self._engine = engine
         self._name = name
         self._lock = threading.RLock()
+        self._store: PageStore = store or DatabasePages(self._work)
 
     @classmethod
-    def open(cls, where: str | Path) -> Ledger:
+    def open(cls, where: str | Path, *, store: PageStore | None = None) -> Ledger:
         """Open the ledger at a path (SQLite) or a database URL, made if there is none.
+
+        Args:
+            where: path or URL.
+            store: where parsed pages are kept; None for the ledger's own database.
 
         Raises:
             ArchiveCorrupt: the file is no ledger, or damaged.
@@ -102,7 +110,7 @@ class Ledger:
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", sqlite_settings)
         name = engine.url.render_as_string(hide_password=True) if is_url else text
-        ledger = cls(engine, name)
+        ledger = cls(engine, name, store)
         try:
             ledger._check_version()
         except BaseException:
@@ -180,8 +188,10 @@ class Ledger:
         """Keep pages, replacing earlier ones of the same number, in one transaction."""
         if not parsed:
             return
+        kept = [packed(to_json(p)) for p in parsed]
+        self._store.put(dict(kept))
         with self._work() as db:
-            put_pages(db, digest, parser, parsed)
+            put_pages(db, digest, parser, parsed, [name for name, _ in kept])
 
     def take_over(self, digest: str, parser: str, stands: Callable[[str], bool]) -> set[int]:
         """Keep for ``parser`` the pages that others read, and that it would read the same; none that it has read itself.
@@ -214,6 +224,7 @@ class Ledger:
     def adopt_pages(self, digest: str, old: str, new: str) -> None:
         """Keep the pages that the parser ``old`` read as pages of ``new`` too: some of them will be read again."""
         with self._work() as db:
+            drop_pages(db, *pages_of(digest, new))
             adopt_pages(db, digest, old, new)
 
     def arriving(self, arrival: Arrival) -> None:
@@ -253,8 +264,8 @@ class Ledger:
                     updated=time.time(),
                 )
             )
-            for table in (pages, findings):
-                db.execute(table.delete().where(table.c.digest == source.digest, table.c.parser != recipe.parser))
+            drop_pages(db, pages.c.digest == source.digest, pages.c.parser != recipe.parser)
+            db.execute(findings.delete().where(findings.c.digest == source.digest, findings.c.parser != recipe.parser))
             if before is not None and before != source.digest:
                 remove_content(db, before)
             put_readers(db, source.document, arrival.read_by)
@@ -292,7 +303,7 @@ class Ledger:
     def forget_pages(self, digest: str, parser: str) -> None:
         """Drop the pages kept for a document (they were read from other bytes)."""
         with self._work() as db:
-            db.execute(pages.delete().where(*pages_of(digest, parser)))
+            drop_pages(db, *pages_of(digest, parser))
             db.execute(findings.delete().where(findings.c.digest == digest, findings.c.parser == parser))
 
     def forget_index(self) -> None:
@@ -300,6 +311,17 @@ class Ledger:
         with self._work() as db:
             db.execute(documents.update().values(status="pending", staging=False, chunks=0))
             db.execute(read_by.delete())
+
+    def prune_pages(self) -> None:
+        """Let go of what was kept of pages that no document has any more. While no page is being saved."""
+        with self._work() as db:
+            lost = list(db.scalars(sa.select(loose.c.blob)))
+        for names in few(lost):
+            with self._work() as db:
+                named = set(db.scalars(sa.select(pages.c.blob).where(pages.c.blob.in_(names))))
+            self._store.drop([n for n in names if n not in named])
+            with self._work() as db:
+                db.execute(loose.delete().where(loose.c.blob.in_(names)))
 
     def begin_removal(self, digest: str) -> None:
         """Note that the document is about to go: if the process dies now, the next run removes it from the index."""
@@ -315,7 +337,7 @@ class Ledger:
     @property
     def prints(self) -> PrintBooks:
         """What the pages of documents show, by which pages that were read before are found again."""
-        return PrintBooks(self._work, self._decode)
+        return PrintBooks(self._work, self._load, self.save_pages)
 
     @property
     def reindex(self) -> ReindexBooks:
@@ -358,23 +380,29 @@ class Ledger:
         """The pages kept from ``start`` to ``stop`` (exclusive), ascending, a few at a time."""
         after = start - 1
         while True:
-            query = sa.select(pages.c.page, pages.c.data).where(*pages_of(digest, parser), pages.c.page > after)
+            query = sa.select(pages.c.page, pages.c.blob).where(*pages_of(digest, parser), pages.c.page > after)
             if stop is not None:
                 query = query.where(pages.c.page < stop)
             with self._work() as db:
                 rows = db.execute(query.order_by(pages.c.page).limit(_BATCH)).all()
-            for number, data in rows:
-                yield self._decode(digest, number, data)
+            yield from self._load([(digest, number, blob) for number, blob in rows])
             if len(rows) < _BATCH:
                 return
             after = rows[-1][0]
 
-    def _decode(self, digest: str, number: int, data: bytes) -> ParsedPage:
+    def _load(self, wanted: Sequence[tuple[str, int, str]]) -> list[ParsedPage]:
+        """Pages, each by its document's bytes, its number, and the name under which it is kept."""
+        found = self._store.get({blob for _, _, blob in wanted})
+        return [self._decode(digest, number, blob, found.get(blob)) for digest, number, blob in wanted]
+
+    def _decode(self, digest: str, number: int, blob: str, data: bytes | None) -> ParsedPage:
         try:
-            return from_json(ParsedPage, zlib.decompress(data))
-        except (zlib.error, ValueError) as exc:
+            if data is None:
+                raise ValueError(f"{blob} is not there")
+            return from_json(ParsedPage, unpacked(blob, data))
+        except ValueError as exc:
             raise ArchiveCorrupt(
-                f"Page {number + 1} of document {digest[:12]} in the ledger {self._name} is damaged.",
+                f"Page {number + 1} of document {digest[:12]}, as kept by the ledger {self._name}, is damaged or missing.",
                 hint="Delete the document from the index and ingest it again.",
             ) from exc
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 
-from paperlode.ingest.ledger_rows import put_pages
 from paperlode.ingest.ledger_tables import pages, prints
 from paperlode.ingest.renumbering import renumbered
 
@@ -21,16 +20,27 @@ __all__ = ["PrintBooks"]
 _BATCH = 64
 
 
-class _Decode(Protocol):
-    def __call__(self, digest: str, number: int, data: bytes) -> ParsedPage: ...
+class _Load(Protocol):
+    def __call__(self, wanted: Sequence[tuple[str, int, str]]) -> list[ParsedPage]: ...
+
+
+class _Keep(Protocol):
+    def __call__(self, digest: str, parser: str, parsed: Sequence[ParsedPage]) -> None: ...
 
 
 class PrintBooks:
-    """Part of a ``Ledger``: use ``Ledger.prints``."""
+    """Part of a ``Ledger``: use ``Ledger.prints``.
 
-    def __init__(self, work: Callable[[], AbstractContextManager[sa.Connection]], decode: _Decode) -> None:
+    Args:
+        work: begins a transaction.
+        load: gives pages: each by digest, number and the name under which it is kept.
+        keep: keeps pages.
+    """
+
+    def __init__(self, work: Callable[[], AbstractContextManager[sa.Connection]], load: _Load, keep: _Keep) -> None:
         self._work = work
-        self._decode = decode
+        self._load = load
+        self._keep = keep
 
     def save(self, digest: str, found: Sequence[str]) -> None:
         """Note what the document's pages show, the first page first; pages of which it is unknown are left out."""
@@ -73,19 +83,13 @@ class PrintBooks:
     def _adopt(self, digest: str, parser: str, wanted: dict[int, str]) -> set[int]:
         source = sa.and_(prints.c.digest == pages.c.digest, prints.c.page == pages.c.page)
         same = [prints.c.print.in_(set(wanted.values())), pages.c.parser == parser, pages.c.code == ""]
-        query = sa.select(prints.c.print, pages.c.digest, pages.c.page).join(pages, source).where(*same)
+        query = sa.select(prints.c.print, pages.c.digest, pages.c.page, pages.c.blob).join(pages, source).where(*same)
+        places: dict[str, list[tuple[str, int, str]]] = {}
         with self._work() as db:
-            places: dict[str, list[tuple[str, int]]] = {}
-            for shown, own, number in db.execute(query.order_by(pages.c.digest, pages.c.page)):
-                places.setdefault(shown, []).append((own, number))
-            copies = []
-            for n, shown in wanted.items():
-                if not (places_of := places.get(shown)):
-                    continue
-                own, number = next((p for p in places_of if p[1] == n), places_of[0])
-                which = (pages.c.digest == own, pages.c.parser == parser, pages.c.page == number)
-                data = db.execute(sa.select(pages.c.data).where(*which)).scalar_one()
-                copies.append(renumbered(self._decode(own, number, data), n))
-            if copies:
-                put_pages(db, digest, parser, copies)
-        return {p.page for p in copies}
+            for shown, *place in db.execute(query.order_by(pages.c.digest, pages.c.page)):
+                places.setdefault(shown, []).append((place[0], place[1], place[2]))
+        found = {n: places[shown] for n, shown in wanted.items() if shown in places}
+        chosen = {n: next((p for p in those if p[1] == n), those[0]) for n, those in found.items()}
+        pages_found = self._load(list(chosen.values()))
+        self._keep(digest, parser, [renumbered(page, n) for n, page in zip(chosen, pages_found, strict=True)])
+        return set(chosen)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from paperlode.ingest.document import to_json
 from paperlode.ingest.ledger_arrivals import forget_arrival
 from paperlode.ingest.ledger_findings import put_findings
 from paperlode.ingest.ledger_tables import (
@@ -18,6 +16,7 @@ from paperlode.ingest.ledger_tables import (
     documents,
     failures,
     findings,
+    loose,
     pages,
     paths,
     prints,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "document_for",
+    "drop_pages",
     "pages_by_reader",
     "pages_of",
     "put_pages",
@@ -65,8 +65,8 @@ def pages_of(digest: str, parser: str) -> tuple[sa.ColumnElement[bool], sa.Colum
     return pages.c.digest == digest, pages.c.parser == parser
 
 
-def put_pages(db: sa.Connection, digest: str, parser: str, parsed: Sequence[ParsedPage]) -> None:
-    """Keep pages, replacing earlier ones of the same number, with what the judge said of them."""
+def put_pages(db: sa.Connection, digest: str, parser: str, parsed: Sequence[ParsedPage], names: Sequence[str]) -> None:
+    """Note pages that are kept under these names, in place of those of the same number, with what the judge said of them."""
     rows = [
         {
             "digest": digest,
@@ -74,14 +74,21 @@ def put_pages(db: sa.Connection, digest: str, parser: str, parsed: Sequence[Pars
             "page": p.page,
             "code": p.failure.code if p.failure else "",
             "message": p.failure.message if p.failure else "",
-            "data": zlib.compress(to_json(p).encode(), 3),
+            "blob": name,
         }
-        for p in parsed
+        for p, name in zip(parsed, names, strict=True)
     ]
     numbers = [p.page for p in parsed]
-    db.execute(pages.delete().where(*pages_of(digest, parser), pages.c.page.in_(numbers)))
+    drop_pages(db, *pages_of(digest, parser), pages.c.page.in_(numbers))
     db.execute(pages.insert(), rows)
     put_findings(db, digest, parser, parsed)
+
+
+def drop_pages(db: sa.Connection, *which: sa.ColumnElement[bool]) -> None:
+    """Forget pages; what was kept of them is let go of at the end of a run, if no other page says the same."""
+    names = sa.select(pages.c.blob).where(*which, pages.c.blob.not_in(sa.select(loose.c.blob))).distinct()
+    db.execute(loose.insert().from_select(["blob"], names))
+    db.execute(pages.delete().where(*which))
 
 
 def put_path(db: sa.Connection, path: str, digest: str, stamp: Stamp) -> None:
@@ -136,7 +143,8 @@ def remove_content(db: sa.Connection, content: str) -> None:
     """Drop what was read from bytes that no document holds any more."""
     held = (documents.c.content == content) | (documents.c.coming == content)
     if db.scalar(sa.select(sa.literal(1)).select_from(documents).where(held)) is None:
-        for table in (pages, findings, prints):
+        drop_pages(db, pages.c.digest == content)
+        for table in (findings, prints):
             db.execute(table.delete().where(table.c.digest == content))
 
 

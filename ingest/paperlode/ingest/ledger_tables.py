@@ -26,6 +26,7 @@ __all__ = [
     "documents",
     "failures",
     "findings",
+    "loose",
     "mapped",
     "meta",
     "metadata",
@@ -84,7 +85,12 @@ pages = sa.Table(
     sa.Column("page", sa.Integer, primary_key=True),
     sa.Column("code", sa.String, nullable=False),  # of the failure; empty when the page was parsed
     sa.Column("message", sa.String, nullable=False),
-    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Column("blob", sa.String(64), nullable=False, index=True),  # under which its JSON is kept (``page_store``)
+)
+loose = sa.Table(  # blobs that lost a page: those that no page names any more are let go of at the end of a run
+    "loose",
+    metadata,
+    sa.Column("blob", sa.String(64), primary_key=True),
 )
 failures = sa.Table(
     "failures",

@@ -158,6 +158,7 @@ def run(
     watch = watch or Stopwatch()
     chunker = partial(chunk, parser=recipe.parser, counter=counter, options=chunking)
     report = _Run(feed=feed, chunker=chunker, sink=sink, ledger=ledger, recipe=recipe, meter=meter, watch=watch).go()
+    ledger.prune_pages()
     if report.stopped is None:
         report.gone += sweep(paths, ledger, sink, remove=options.remove_missing)
     return report
