@@ -2,12 +2,12 @@
 
     python benchmarks/memory_archive.py --work DIR [--documents 10 100 1000] [--long 5000] [--tables-every 20] [--questions 50]
 
-Makes the files once: digital PDFs of two pages of a paragraph each, where every third has a table on its second page, and one PDF
-of ``--long`` such pages, of which every ``--tables-every``-th has a table. Prose is read from the text layer, tables by the layout
-engine. The seed decides all; no two pages are equal. Each set is ingested in a process of its own into a new index: the local
-parser, the embedded model and Qdrant Edge, one worker a core. Memory is the sum over that process and its workers, looked at every
-second: proportional set size (PSS: shared pages are divided) and private (unique) memory, which leaves out what is only mapped from
-files. At last the index of the largest set is opened in a new process and asked.
+Makes the files once: digital PDFs of two pages of a paragraph each, where every third has a table on its second page, and one
+PDF of ``--long`` such pages, of which every ``--tables-every``-th has a table. Prose is read from the text layer, tables by the
+layout engine. The seed decides all; no two pages are equal. Each set is ingested in a process of its own into a new index: the
+local parser, the embedded model and Qdrant Edge, one worker a core. Memory is the sum over that process and its workers, every
+second: proportional set size (PSS: shared pages are divided) and private (unique) memory, which leaves out what is only mapped
+from files. At last the index of the largest set is opened in a new process and asked.
 
 The last line is JSON; a set's ``pss_mb`` is the highest sum, ``by_fifth`` the highest in each fifth of its pages, and
 ``most_pss_mb`` the highest of all sets, which must be at most 2,048. Exit code 1 where a document failed or is missing.

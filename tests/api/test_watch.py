@@ -14,7 +14,8 @@ import fsspec  # type: ignore[import-untyped]
 import pytest
 
 from paperlode.api.archive import Archive, IngestOptions
-from paperlode.api.watch import IntoArchive, Watch, WatchOptions
+from paperlode.api.watch import Told, Watch, WatchOptions
+from paperlode.api.watch_batches import IntoArchive
 from paperlode.api.watch_changes import Looking, Several, changes_of
 from paperlode.ingest.errors import ArchiveLocked, ModelUnknown, ServerUnreachable, SourceNotFound, StorageFull
 from paperlode.ingest.gone import GoneFile
@@ -290,6 +291,20 @@ def test_what_happened_is_told_once(bench):
     assert bench.kinds() == [("taken", "a.pdf"), ("moved", "y.pdf"), ("removed", "w.pdf")]
 
 
+def test_what_happens_in_the_index_is_no_change(tmp_path):
+    """Where it lies in a folder that is watched: else each batch would lead to the next."""
+    (tmp_path / "index").mkdir()
+    take = Taken()
+    changes = Scripted()
+    told: list[Told] = []
+    watch = Watch([tmp_path], changes, take, told.append, options=WatchOptions(settle=0), index=tmp_path / "index")
+    watch.turn()
+    changes.next = [str(tmp_path / "index" / "ledger.sqlite-wal"), str(tmp_path / "index")]
+    watch.turn()
+    watch.turn()
+    assert len(take.batches) == 1
+
+
 def test_a_path_that_is_none_is_an_error(tmp_path):
     """At once; a glob may match later."""
     with pytest.raises(SourceNotFound):
@@ -424,6 +439,7 @@ def test_an_archive_is_kept_up_to_date_and_free_between_batches(tmp_path, docs, 
     assert names == ["good.pdf", "lease.pdf", "whales.pdf"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_the_command_ends_in_order(tmp_path: Path, docs, sent, code):
     """It tells what it did a line at a time; a signal ends it while it waits, and the index can be opened."""

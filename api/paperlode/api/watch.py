@@ -6,12 +6,11 @@ A file is taken once it has settled. The archive is open only while a batch is t
 from __future__ import annotations
 
 import glob
-import logging
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from paperlode.ingest.addresses import is_url, local_file
 from paperlode.ingest.errors import (
@@ -19,7 +18,6 @@ from paperlode.ingest.errors import (
     IndexServerBusy,
     IndexServerUnreachable,
     PaperlodeError,
-    SchemaMismatch,
     ServerError,
     SourceError,
     SourceNotFound,
@@ -30,15 +28,11 @@ from paperlode.ingest.sources import discover, is_document
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from paperlode.api.archive import Archive, IngestOptions
+    from paperlode.api.watch_batches import Taker
     from paperlode.api.watch_changes import Changes
-    from paperlode.ingest.parsing.base import Parser
     from paperlode.ingest.pipeline import RunReport
-    from paperlode.retrieval.embedding import Embedder
 
-__all__ = ["IntoArchive", "Taker", "Told", "Watch", "WatchOptions"]
-
-log = logging.getLogger(__name__)
+__all__ = ["Told", "Watch", "WatchOptions"]
 
 _EMPTY_PATIENCE = 30
 """Times longer that an empty file is waited for: browsers make one before they fill it."""
@@ -75,8 +69,8 @@ class Told:
     """Something that happened.
 
     Attributes:
-        kind: ``taken``, ``failed``, ``moved``, ``gone``, ``removed``; ``waiting`` and ``warning`` are about the
-            whole; ``watching``: the first pass is through.
+        kind: ``taken``, ``failed``, ``moved``, ``gone``, ``removed``; ``waiting``, ``warning`` and ``note`` are about
+            the whole; ``watching``: the first pass is through.
         path: which file or URL; empty where it is none.
         what: more, for people.
     """
@@ -84,55 +78,6 @@ class Told:
     kind: str
     path: str = ""
     what: str = ""
-
-
-class Taker(Protocol):
-    """Takes a batch in."""
-
-    def __call__(self, paths: Sequence[str | Path], gone_from: Sequence[str | Path], *, remove: bool) -> RunReport:
-        """Take in ``paths``, and look in ``gone_from`` for files that are gone; ``remove`` their documents."""
-        ...
-
-
-class IntoArchive:
-    """Opens the archive for each batch, and lets go of it; the model is kept.
-
-    Args:
-        open_archive: opens it with that model, or the one that it names.
-        options: for every batch.
-        parser: makes one for a batch; None for the one that the options ask for.
-        notice: as for ``Archive.ingest``; told once.
-    """
-
-    def __init__(
-        self,
-        open_archive: Callable[[Embedder | None], Archive],
-        options: IngestOptions,
-        *,
-        parser: Callable[[], Parser] | None = None,
-        notice: Callable[[str], None] | None = None,
-    ) -> None:
-        self._open_archive, self._options, self._parser, self._notice = open_archive, options, parser, notice
-        self._model: Embedder | None = None
-
-    def __call__(self, paths: Sequence[str | Path], gone_from: Sequence[str | Path], *, remove: bool) -> RunReport:
-        """See ``Taker``."""
-        options = replace(self._options, gone_from=tuple(gone_from), remove_missing=remove)
-        parser = self._parser() if self._parser else None
-        with self._open() as archive:
-            report = archive.ingest(paths, options=options, parser=parser, on_notice=self._notice)
-            self._model = archive.embedder
-        self._notice = log.info if self._notice else None
-        return report
-
-    def _open(self) -> Archive:
-        try:
-            return self._open_archive(self._model)
-        except SchemaMismatch:
-            if self._model is None:
-                raise
-            self._model = None  # the archive was embedded anew meanwhile, with another
-            return self._open_archive(None)
 
 
 @dataclass(slots=True)
@@ -150,6 +95,7 @@ class Watch:
         take: takes batches in.
         tell: told what happened.
         options: see ``WatchOptions``.
+        index: folder of the index; what happens in it is no change of documents.
         clock: seconds, for tests.
 
     Raises:
@@ -164,6 +110,7 @@ class Watch:
         tell: Callable[[Told], None],
         *,
         options: WatchOptions | None = None,
+        index: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         places = [local_file(p) for p in paths]
@@ -172,6 +119,7 @@ class Watch:
         self._roots = {f: _identity(f) for f in self._files if f.is_dir()}
         self._changes, self._take, self._tell = changes, take, tell
         self._options = options or WatchOptions()
+        self._index = index.expanduser().absolute() if index else None
         self._clock = clock
         self._unsettled: dict[str, _Unsettled] = {}
         self._ready: dict[str, None] = {}
@@ -232,6 +180,8 @@ class Watch:
             self._ready[place] = None
             return
         path = Path(place)
+        if self._index and path.is_relative_to(self._index):
+            return
         if path.is_dir():
             for item in discover([path]) if not self._hidden(path) else ():
                 if not isinstance(item, SourceError):

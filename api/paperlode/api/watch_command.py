@@ -122,7 +122,9 @@ def _watch(
 ) -> None:
     from paperlode.api.archive import Archive
     from paperlode.api.ingest_command import ingest_options
-    from paperlode.api.watch import IntoArchive, Told, Watch
+    from paperlode.api.progress import progress_bar
+    from paperlode.api.watch import Told, Watch
+    from paperlode.api.watch_batches import IntoArchive
     from paperlode.api.watch_changes import changes_of
     from paperlode.ingest.objects import check_addresses
     from paperlode.retrieval.server_options import preset as kept_as
@@ -142,8 +144,9 @@ def _watch(
         open_archive,
         ingest_options(settings, password=password),
         notice=lambda words: tell(Told("note", what=words)),
+        progress=progress_bar,
     )
-    Watch(paths, changes_of(paths, poll=poll), take, tell, options=options).run()
+    Watch(paths, changes_of(paths, poll=poll), take, tell, options=options, index=settings.index).run()
 
 
 def _tell(told: "Told") -> None:
