@@ -63,7 +63,7 @@ class Archive(Contents):
         """Take in files, folders and globs; what is done already is skipped. See ``paperlode.ingest.pipeline.run``.
 
         Args:
-            paths: files, folders, globs.
+            paths: files, folders, globs, URLs of them (``s3://…``, ``https://…``; what fsspec reads).
             options: see ``IngestOptions``.
             parser: None for the one that the options ask for; closed at the end.
             on_progress: called from this thread, at most ten times a second.
@@ -93,6 +93,7 @@ class Archive(Contents):
             sink = IndexSink(self._index, embedder, name_of=self._name_of, glossary=self.glossary)
             recipe = self._recipe(parser.fingerprint, chunking.fingerprint)
             self._note(recipe)
+            self.copies.most_bytes = options.fetch_bytes
             report = run(
                 paths,
                 parser=parser,
@@ -107,6 +108,8 @@ class Archive(Contents):
                     lanes=parser.documents_at_once,
                     disk=self.directory.root,
                     free_bytes=options.free_bytes,
+                    copies=self.copies,
+                    gone_from=options.gone_from,
                 ),
                 chunking=chunking,
                 watch=watch,
@@ -166,7 +169,7 @@ class Archive(Contents):
             stack.callback(parser.close)
             sink = IndexSink(self._index, self.embedder, name_of=self._name_of, glossary=self.glossary)
             space = (self.directory.root, options.free_bytes)
-            work = Reparse(self._ledger, sink, self.embedder, parser, space=space, on_page=on_page)
+            work = Reparse(self._ledger, sink, self.embedder, parser, space=space, copies=self.copies, on_page=on_page)
             return work.run([(self.document(d), pages) for d, pages in wanted.items()])
 
     def push(

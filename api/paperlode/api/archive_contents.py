@@ -78,10 +78,11 @@ class Contents(OpenFolder):
 
         Raises:
             DocumentNotFound: no such document or page.
-            SourceError: the file is gone, or holds something else now, or needs a password.
+            SourceError: the file is gone, or holds something else now, or needs a password. What lies elsewhere is fetched.
             PageError: the page cannot be rendered.
         """
-        from paperlode.api.export import find_source
+        from paperlode.api.originals import found_source
+        from paperlode.ingest.copies import shown_as
         from paperlode.ingest.pages import PageRef, render_page
 
         record = self.document(document)
@@ -90,9 +91,10 @@ class Contents(OpenFolder):
                 f"{record.name!r} has no page {page + 1}; its pages are 1 to {record.page_count}.",
                 hint="People count pages from 1, the JSON from 0.",
             )
-        path = find_source(record)
-        ref = PageRef(path, page, pdf=record.media_type == "application/pdf", password=password)
-        return self._workers().call(render_page, ref, dpi, tuple(boxes), what=str(ref))
+        with found_source(record, self.copies) as (place, path):
+            ref = PageRef(path, page, pdf=record.media_type == "application/pdf", password=password)
+            with shown_as(place, path):
+                return self._workers().call(render_page, ref, dpi, tuple(boxes), what=f"page {page + 1} of {place}")
 
     def _workers(self) -> WorkerPool:
         from paperlode.ingest.workers import WorkerPool

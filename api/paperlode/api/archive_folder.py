@@ -18,6 +18,7 @@ from paperlode.retrieval.ahead import Ahead
 if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
+    from paperlode.ingest.copies import Copies
     from paperlode.ingest.ledger import Ledger
     from paperlode.ingest.workers import WorkerPool
     from paperlode.retrieval.embedding import Embedder, ModelOptions
@@ -87,6 +88,13 @@ class OpenFolder:
 
         own = self.directory.glossary
         return Glossary.load(own if own.exists() else None)
+
+    @cached_property
+    def copies(self) -> Copies:
+        """Where documents from buckets and URLs are put while they are read."""
+        from paperlode.ingest.copies import Copies
+
+        return Copies(self.directory.fetched)
 
     @classmethod
     def open(

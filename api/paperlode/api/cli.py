@@ -47,6 +47,7 @@ from paperlode.api.push_command import push
 from paperlode.api.reindex_command import reindex
 from paperlode.api.review_command import reparse, review
 from paperlode.api.vllm_command import vllm_app
+from paperlode.api.watch_command import watch
 from paperlode.ingest.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def common(
 
 
 app.command()(ingest)
+app.command()(watch)
 app.command()(review)
 app.command()(reparse)
 app.command()(reindex)

@@ -67,13 +67,18 @@ class Directory:
         return self.root / "glossary.toml"
 
     @property
+    def fetched(self) -> Path:
+        """Copies of documents from buckets and URLs, while they are read; else there is none."""
+        return self.root / "fetched"
+
+    @property
     def lock(self) -> Path:
         """Held while a process has the index open; names that process."""
         return self.root / "lock"
 
     def is_foreign(self) -> bool:
         """Whether it exists and holds other things than an index."""
-        ours = {p.name for p in (self.manifest, self.ledger, self.lock, self.glossary, *self.shards())}
+        ours = {p.name for p in (self.manifest, self.ledger, self.lock, self.glossary, self.fetched, *self.shards())}
         return self.root.is_dir() and any(
             p.name not in ours and not p.name.startswith(f"{self.ledger.name}-") for p in self.root.iterdir()
         )

@@ -1,11 +1,11 @@
-"""A document out of the archive again: as values, as text, or as the file it came from."""
+"""A document out of the archive again: as values, or as text."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from paperlode.ingest.errors import InvalidRequest, SourceChanged, SourceError
+from paperlode.ingest.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from paperlode.ingest.ledger import DocumentRecord, Ledger
     from paperlode.retrieval.index import Index
 
-__all__ = ["EXTENSIONS", "export", "find_source", "rebuild", "source_of"]
+__all__ = ["EXTENSIONS", "export", "rebuild", "source_of"]
 
 EXTENSIONS = {
     "json": ".json",
@@ -85,25 +85,3 @@ def _whole(document: ParsedDocument, form: str) -> str:
 
         return docling_json(document) + "\n"
     return to_markdown(document) if form == "markdown" else to_html(document)
-
-
-def find_source(record: DocumentRecord) -> str:
-    """A path where the document's bytes still lie.
-
-    Raises:
-        SourceError: of the last path tried: gone, unreadable, or it holds something else now.
-    """
-    from paperlode.ingest.sources import open_source
-
-    problem: SourceError = SourceError(f"No file is known to hold {record.name!r}.", hint="Ingest it again.")
-    for path in dict.fromkeys((*record.paths, record.uri)):
-        try:
-            if open_source(path).digest == record.content:
-                return path
-        except SourceError as exc:
-            problem = exc
-        else:
-            problem = SourceChanged(
-                f"The file {path!r} holds other bytes than when it was ingested.", hint="Ingest it again."
-            )
-    raise problem

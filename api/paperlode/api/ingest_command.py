@@ -22,14 +22,19 @@ from paperlode.api.options import (
 )
 
 if TYPE_CHECKING:
+    from paperlode.api.archive import IngestOptions
     from paperlode.api.settings import Settings
 
-__all__ = ["ingest"]
+__all__ = ["ingest", "ingest_options"]
 
 
 def ingest(
     paths: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs: PDF, PNG, JPEG, TIFF, WebP.", show_default=False)
+        list[str],
+        typer.Argument(
+            help="Files, folders, globs, URLs (s3://, gs://, https://, ...): PDF, PNG, JPEG, TIFF, WebP.",
+            show_default=False,
+        ),
     ],
     index: IndexOption = None,
     password: PasswordOption = None,
@@ -105,6 +110,27 @@ def ingest(
     raise typer.Exit(code)
 
 
+def ingest_options(
+    settings: "Settings", *, password: str | None, retry_failed: bool = False, remove_missing: bool = False
+) -> "IngestOptions":
+    """How files are taken in, as the settings have it."""
+    from paperlode.api.archive import IngestOptions
+    from paperlode.api.parsers import Recognition
+    from paperlode.ingest.workers import WorkerLimits
+
+    return IngestOptions(
+        parser=settings.parser,
+        recognition=Recognition.of(settings),
+        password=password,
+        workers=settings.workers,
+        limits=WorkerLimits(seconds=settings.page_timeout, memory_mb=settings.memory_limit),
+        retry_failed=retry_failed,
+        remove_missing=remove_missing,
+        free_bytes=settings.min_free * 1_000_000,
+        fetch_bytes=settings.fetch_limit * 1_000_000,
+    )
+
+
 def _ingest(
     paths: list[str],
     settings: "Settings",
@@ -116,22 +142,11 @@ def _ingest(
     remove_missing: bool,
 ) -> int:
     from paperlode.api import terminal, views
-    from paperlode.api.archive import Archive, IngestOptions
-    from paperlode.api.parsers import Recognition
+    from paperlode.api.archive import Archive
     from paperlode.api.progress import progress_bar
-    from paperlode.ingest.workers import WorkerLimits
     from paperlode.retrieval.server_options import preset as kept_as
 
-    options = IngestOptions(
-        parser=settings.parser,
-        recognition=Recognition.of(settings),
-        password=password,
-        workers=settings.workers,
-        limits=WorkerLimits(seconds=settings.page_timeout, memory_mb=settings.memory_limit),
-        retry_failed=retry_failed,
-        remove_missing=remove_missing,
-        free_bytes=settings.min_free * 1_000_000,
-    )
+    options = ingest_options(settings, password=password, retry_failed=retry_failed, remove_missing=remove_missing)
     with Archive.open_or_create(
         settings.index,
         embedder=settings.embedder,

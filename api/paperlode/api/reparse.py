@@ -10,7 +10,8 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from paperlode.api.export import find_source
+from paperlode.api.originals import found_source
+from paperlode.ingest.copies import failed_as, shown_as
 from paperlode.ingest.errors import InvalidRequest, SourceError
 from paperlode.ingest.ledger_findings import mended
 from paperlode.ingest.sources import check_unchanged, open_source, stamp
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from paperlode.ingest.copies import Copies
     from paperlode.ingest.document import ParsedPage
     from paperlode.ingest.ledger import DocumentRecord, FlaggedPage, Ledger, Recipe
     from paperlode.ingest.parsing.base import Parser
@@ -88,6 +90,7 @@ class Reparse:
         embedder: that the index was made with.
         parser: reads the pages.
         space: folder on whose disk the results go, and the bytes that must be free there.
+        copies: where documents from elsewhere are put while they are read.
         on_page: told what came of each page.
     """
 
@@ -99,10 +102,12 @@ class Reparse:
         parser: Parser,
         *,
         space: tuple[Path, int],
+        copies: Copies,
         on_page: Callable[[PageOutcome], None] | None = None,
     ) -> None:
         self._ledger, self._sink, self._embedder, self._parser = ledger, sink, embedder, parser
         self._space = space
+        self._copies = copies
         self._on_page = on_page
 
     def run(self, wanted: Sequence[tuple[DocumentRecord, Sequence[FlaggedPage]]]) -> ReparseReport:
@@ -133,7 +138,7 @@ class Reparse:
             sink=self._sink,
             ledger=self._ledger,
             recipe=replace(recipe, chunker=options.fingerprint),
-            options=RunOptions(disk=self._space[0], free_bytes=self._space[1]),
+            options=RunOptions(disk=self._space[0], free_bytes=self._space[1], copies=self._copies, gone_from=()),
             chunking=options,
         )
         if done.stopped:
@@ -144,21 +149,22 @@ class Reparse:
 
     def _read(self, record: DocumentRecord, wanted: Sequence[FlaggedPage]) -> tuple[str, str, list[PageOutcome]]:
         """Path, the fingerprint that the pages are kept under, and what came of each page wanted."""
-        path = find_source(record)
-        source, before = open_source(path), stamp(path)
-        numbers = [p.page for p in wanted]
-        fingerprint = mended(record.recipe.parser, self._parser.fingerprint, numbers)
-        self._ledger.adopt_pages(record.content, record.recipe.parser, fingerprint)
-        outcomes: list[PageOutcome] = []
-        for was, page in zip(wanted, _accounted(self._parser.parse(source, numbers), numbers), strict=True):
-            check_unchanged(source, before)
-            outcome = _outcome(was, page)
-            if not outcome.kept:
-                self._ledger.save_page(record.content, fingerprint, page)
-            outcomes.append(outcome)
-            if self._on_page:
-                self._on_page(outcome)
-        return path, fingerprint, outcomes
+        with found_source(record, self._copies) as (place, path), shown_as(place, path):
+            source, before = open_source(path), stamp(path)
+            numbers = [p.page for p in wanted]
+            fingerprint = mended(record.recipe.parser, self._parser.fingerprint, numbers)
+            self._ledger.adopt_pages(record.content, record.recipe.parser, fingerprint)
+            outcomes: list[PageOutcome] = []
+            for was, read in zip(wanted, _accounted(self._parser.parse(source, numbers), numbers), strict=True):
+                check_unchanged(source, before)
+                page = failed_as(read, place, path)
+                outcome = _outcome(was, page)
+                if not outcome.kept:
+                    self._ledger.save_page(record.content, fingerprint, page)
+                outcomes.append(outcome)
+                if self._on_page:
+                    self._on_page(outcome)
+        return place, fingerprint, outcomes
 
 
 def _accounted(parsed: Iterator[ParsedPage], numbers: Sequence[int]) -> Iterator[ParsedPage]:

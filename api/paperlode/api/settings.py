@@ -35,6 +35,7 @@ class Settings:
         page_timeout: seconds one page may take.
         memory_limit: MB of memory one worker may take.
         min_free: MB that must be free on the index's disk before a document is begun.
+        fetch_limit: MB that copies of documents from buckets and URLs may take at a time, and so one of them.
         host, port: of the query API.
         parser: ``auto``, ``local`` or ``paddleocr-vl``.
         server: addresses of the recognition server's replicas, separated by commas; empty: none.
@@ -67,6 +68,7 @@ class Settings:
     page_timeout: float = bounded(180.0, gt=0)
     memory_limit: int = bounded(1800, ge=200)
     min_free: int = bounded(256, ge=0)
+    fetch_limit: int = bounded(2000, ge=1)
     host: str = "127.0.0.1"
     port: int = bounded(8765, ge=0, le=65535)
     parser: str = "auto"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from paperlode.api.parsers import Recognition
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paperlode.ingest.ledger import Counts, FailureRecord
     from paperlode.ingest.workers import WorkerLimits
 
@@ -27,6 +29,8 @@ class IngestOptions:
         retry_failed: parse pages again that failed in an earlier run.
         remove_missing: take documents out whose files are gone from the folders given.
         free_bytes: what must be free on the index's disk before a document is begun.
+        fetch_bytes: copies of documents from buckets and URLs may take so much at a time; a larger document is refused.
+        gone_from: folders in which files that are gone are looked for; None for the paths that are ingested.
         optimize: rearrange the index for faster search at the end of the run.
     """
 
@@ -38,6 +42,8 @@ class IngestOptions:
     retry_failed: bool = False
     remove_missing: bool = False
     free_bytes: int = 256_000_000
+    fetch_bytes: int = 2_000_000_000
+    gone_from: tuple[str | Path, ...] | None = None
     optimize: bool = True
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from paperlode.ingest.copies import Copies, failed_as, shown_as
 from paperlode.ingest.document import PageFailure, ParsedPage
 from paperlode.ingest.errors import (
     ArchiveError,
@@ -29,7 +30,8 @@ from paperlode.ingest.errors import (
     SourceError,
     StorageFull,
 )
-from paperlode.ingest.sources import check_unchanged, discover, open_source, stamp
+from paperlode.ingest.objects import RemoteFile, discover_all
+from paperlode.ingest.sources import check_unchanged, open_source, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -119,8 +121,17 @@ class _Found(NamedTuple):
     """A file, or why there is none; and the stamp it had when the document that it holds was ingested, if that is done."""
 
     name: str
-    item: Path | SourceError
+    item: Path | RemoteFile | SourceError
     stamp: Stamp | None
+
+
+class _Here(NamedTuple):
+    """A document to be read: as it is recorded, and as its bytes lie on this machine, which may be a copy; with both stamps."""
+
+    source: Source
+    file: Source
+    stamp: Stamp
+    file_stamp: Stamp
 
 
 class Feed:
@@ -134,6 +145,7 @@ class Feed:
         retry_failed: parse pages again that failed in an earlier run.
         disk: (folder, bytes) that must be free there before a document is begun.
         lanes: documents read at once; more keeps the workers busy where documents are short.
+        copies: where documents from elsewhere (URLs) are put while they are read.
     """
 
     def __init__(
@@ -146,7 +158,9 @@ class Feed:
         retry_failed: bool = False,
         disk: tuple[Path, int] | None = None,
         lanes: int = 2,
+        copies: Copies | None = None,
     ) -> None:
+        self._copies = copies or Copies()
         self._found = self._looked_up(self._discover(paths))
         self._parser = parser
         self._ledger = ledger
@@ -192,13 +206,14 @@ class Feed:
     # -- in the lanes
 
     @staticmethod
-    def _discover(paths: Iterable[str | Path]) -> Iterator[tuple[str, Path | SourceError]]:
-        seen: set[str] = set()
-        for given in paths:
-            for item in discover([given], seen=seen):
+    def _discover(paths: Iterable[str | Path]) -> Iterator[tuple[str, Path | RemoteFile | SourceError]]:
+        for given, item in discover_all(paths):
+            if isinstance(item, RemoteFile):
+                yield item.uri, item
+            else:
                 yield (str(given) if isinstance(item, SourceError) else str(item.expanduser().absolute())), item
 
-    def _looked_up(self, found: Iterator[tuple[str, Path | SourceError]]) -> Iterator[_Found]:
+    def _looked_up(self, found: Iterator[tuple[str, Path | RemoteFile | SourceError]]) -> Iterator[_Found]:
         """What was found, with what the ledger says of it: it is asked for many files at a time."""
         while batch := list(islice(found, _LOOKED_UP)):
             done = self._ledger.done_among([name for name, _ in batch], self._recipe, whole=self._retry)
@@ -251,41 +266,58 @@ class Feed:
         except Exception as exc:  # noqa: BLE001  a bug met in one file must not end the run, nor pass in silence
             self._put(delivery.events, Failed(internal_error(delivery.path, exc), *digest))
 
-    def _events(self, path: Path, found: _Found, digest: list[str]) -> Generator[Event]:
-        before = stamp(path)
+    def _events(self, file: Path | RemoteFile, found: _Found, digest: list[str]) -> Generator[Event]:
+        before = file.stamp() if isinstance(file, RemoteFile) else stamp(file)
         if found.stamp == before:
             yield Done()
             return
-        source = open_source(path)
+        with self._here(file, before) as here:
+            yield from self._read(here, digest)
+
+    @contextlib.contextmanager
+    def _here(self, file: Path | RemoteFile, before: Stamp) -> Iterator[_Here]:
+        """The document, opened; what lies elsewhere is here as long as the context lasts."""
+        if not isinstance(file, RemoteFile):
+            source = open_source(file)
+            yield _Here(source, source, before, before)
+            return
+        with self._copies.of(file, check=self._check_running) as copy, shown_as(file.uri, copy.path):
+            copied = open_source(copy.path)
+            source = replace(copied, uri=file.uri, name=file.name)
+            yield _Here(source, copied, copy.stamp, stamp(copy.path))
+
+    def _read(self, here: _Here, digest: list[str]) -> Iterator[Event]:
+        source = here.source
         digest.append(source.digest)
         with self._claiming:
             twin = source.digest in self._under_way or self._is_done(source.digest)
             if not twin:
                 self._under_way.add(source.digest)
         if twin:
-            yield Done(source.digest, source, before)
+            yield Done(source.digest, source, here.stamp)
             return
         if self._disk:
             check_space(*self._disk)
         with self._opening:  # one at a time: the first call starts the parser's workers
             self._check_running()
-            count = self._parser.page_count(source)
+            count = self._parser.page_count(here.file)
         document = self._ledger.begin(source, count, self._recipe)
         if document != source.digest:
             source = replace(source, version_of=document)
-        yield Opened(source, before, count)
-        yield from self._pages(source, before, count)
-        check_unchanged(source, before)
+        yield Opened(source, here.stamp, count)
+        yield from self._pages(here, count)
+        check_unchanged(here.file, here.file_stamp)
         yield Done(source.digest)
 
-    def _pages(self, source: Source, before: Stamp, count: int) -> Iterator[Page]:
+    def _pages(self, here: _Here, count: int) -> Iterator[Page]:
+        source = here.source
         done = self._ledger.done_pages(source.digest, self._recipe.parser, whole=self._retry)
         if len(done) < count:
             done |= self._ledger.take_over(source.digest, self._recipe.parser, self._parser.stands)
-        done |= self._seen_before(source, before, count, [p for p in range(count) if p not in done])
+        done |= self._seen_before(here, count, [p for p in range(count) if p not in done])
         missing = [p for p in range(count) if p not in done] if done else range(count)
-        parsed = self._parser.parse(source, missing)
-        keeper = _Keeper(self._ledger, source, self._recipe.parser, before)
+        parsed = self._parser.parse(here.file, missing)
+        keeper = _Keeper(self._ledger, here.file, self._recipe.parser, here.file_stamp)
         try:
             for kept, run in groupby(range(count), key=done.__contains__):
                 if kept:
@@ -298,7 +330,7 @@ class Feed:
                         yield Page(page, kept=True)
                     continue
                 for number in run:
-                    page = _accounted(next(parsed, None), number, self._recipe.parser)
+                    page = _accounted(next(parsed, None), number, self._recipe.parser, here)
                     self._check_running()  # a page that fails because the run is ending has not failed
                     keeper.add(page)
                     yield Page(page, kept=False)
@@ -310,30 +342,30 @@ class Feed:
         else:
             keeper.save()
             if not self._ledger.prints.known(source.digest):
-                self._ledger.prints.save(source.digest, self._prints(source, before, count))
+                self._ledger.prints.save(source.digest, self._prints(here, count))
         finally:
             if isinstance(parsed, Generator):
                 parsed.close()
 
-    def _prints(self, source: Source, before: Stamp, stop: int) -> Sequence[str]:
+    def _prints(self, here: _Here, stop: int) -> Sequence[str]:
         """Of the file that was opened: SourceChanged where it is another one by now."""
-        found = self._parser.page_prints(source, stop)
-        check_unchanged(source, before)
+        found = self._parser.page_prints(here.file, stop)
+        check_unchanged(here.file, here.file_stamp)
         return found
 
-    def _seen_before(self, source: Source, before: Stamp, count: int, missing: Sequence[int]) -> set[int]:
+    def _seen_before(self, here: _Here, count: int, missing: Sequence[int]) -> set[int]:
         """Pages that show what a page read before shows, and are kept as such; of an older version of the file, or of a like one.
 
         It is looked for where the file held another document before, or where its first page is known.
         """
         if not missing:
             return set()
-        books = self._ledger.prints
+        books, source = self._ledger.prints, here.source
         held = self._ledger.document_at(source.uri)
         changed = held is not None and held.content != source.digest
-        if not changed and not books.seen(next(iter(self._prints(source, before, 1)), "")):
+        if not changed and not books.seen(next(iter(self._prints(here, 1)), "")):
             return set()
-        shown = self._prints(source, before, count)
+        shown = self._prints(here, count)
         books.save(source.digest, shown)
         return books.adopt(source.digest, self._recipe.parser, shown, missing) if len(shown) == count else set()
 
@@ -369,10 +401,10 @@ class _Keeper:
             self._ledger.save_pages(self._source.digest, self._parser, pages)
 
 
-def _accounted(page: ParsedPage | None, number: int, parser: str) -> ParsedPage:
+def _accounted(page: ParsedPage | None, number: int, parser: str, here: _Here) -> ParsedPage:
     """The page asked for; one that the parser left out or mixed up becomes a failed page, never a missing one."""
     if page is not None and page.page == number:
-        return page
+        return failed_as(page, here.source.uri, here.file.uri)
     got = "nothing" if page is None else f"page {page.page + 1}"
     error = PageUnreadable(f"The parser {parser} gave {got} for page {number + 1}: this is a bug in it.")
     return ParsedPage(number, 0.0, 0.0, parser, failure=PageFailure(error.code, str(error)))

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paperlode.ingest.addresses import is_url, local_file, shown
+from paperlode.ingest.objects import listed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -38,23 +41,42 @@ def sweep(paths: Iterable[str | Path], ledger: Ledger, sink: Remover, *, remove:
 
     Args:
         paths: as given to the run. Only in folders that are there it is looked for: what was named by itself, or a folder
-            that is gone as a whole, says nothing. An empty folder where a disk should be mounted has lost all its files.
+            that is gone as a whole, says nothing. An empty folder where a disk should be mounted has lost all its files; of a
+            bucket that holds nothing or cannot be listed whole, nothing is said.
         ledger: the books.
         sink: from which documents are removed.
         remove: take a document that no file holds any more out of the index; else it stays searchable, and is told each time.
     """
-    folders = [folder for p in paths if (folder := Path(p).expanduser()).is_dir()]
     gone: dict[str, str] = {}
-    for folder in folders:
-        gone |= {p: digest for p, digest in ledger.paths_in(str(folder.absolute())) if not os.path.lexists(p)}
+    for place in map(local_file, paths):
+        if is_url(place):
+            url = str(place)
+            if (there := listed(url)) is not None:
+                folder = shown(url).rstrip("/")
+                gone |= {p: digest for p, digest in ledger.paths_in(folder) if p not in there}
+                failed = [f.path for f in ledger.failures() if f.path not in there]
+                ledger.forget_failures([p for p in failed if p.rstrip("/") == folder or p.startswith(f"{folder}/")])
+        elif (path := Path(place).expanduser()).is_dir():
+            gone |= {p: digest for p, digest in ledger.paths_in(str(path.absolute())) if _is_gone(p)}
     removed: set[str] = set()
-    for path, digest in sorted(gone.items()):
+    for lost, digest in sorted(gone.items()):
         others = [] if digest in removed else [p for p in ledger.document(digest).paths if p not in gone]
         if others:
-            ledger.drop_path(path, others[0])
+            ledger.drop_path(lost, others[0])
         elif remove and digest not in removed:
             ledger.begin_removal(digest)
             sink.remove(digest)
             ledger.remove(digest)
             removed.add(digest)
-        yield GoneFile(path, digest, held_by=others[0] if others else "", removed=digest in removed)
+        yield GoneFile(lost, digest, held_by=others[0] if others else "", removed=digest in removed)
+
+
+def _is_gone(path: str) -> bool:
+    """Only where the system says so: a folder that may not be looked into, or a mount that does not answer, says nothing."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from paperlode.ingest.addresses import is_url
 from paperlode.ingest.document import ParsedPage, from_json, to_json
 from paperlode.ingest.errors import (
     ArchiveCorrupt,
@@ -434,7 +435,7 @@ class Ledger:
         ways: list[sa.ColumnElement[bool]] = [
             documents.c.digest == ref,
             documents.c.content == ref,
-            documents.c.digest.in_(sa.select(paths.c.digest).where(paths.c.path == str(Path(ref).absolute()))),
+            documents.c.digest.in_(sa.select(paths.c.digest).where(paths.c.path.in_([str(Path(ref).absolute()), ref]))),
             documents.c.name == ref,
             stem,
         ]
@@ -508,10 +509,13 @@ class Ledger:
             return [FailureRecord(*row) for row in db.execute(sa.select(failures).order_by(failures.c.path))]
 
     def prune_failures(self) -> None:
-        """Forget the failures of files that are no longer there."""
-        gone = [f.path for f in self.failures() if not os.path.lexists(f.path)]
+        """Forget the failures of files that are no longer there; of URLs nobody knows without asking."""
+        self.forget_failures([f.path for f in self.failures() if not is_url(f.path) and not os.path.lexists(f.path)])
+
+    def forget_failures(self, paths: Collection[str]) -> None:
+        """Forget that these could not be taken: they are gone."""
         with self._work() as db:
-            for path in gone:
+            for path in paths:
                 db.execute(failures.delete().where(failures.c.path == path))
 
     def counts(self) -> Counts:

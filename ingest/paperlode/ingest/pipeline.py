@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from paperlode.ingest.assembly import assemble
@@ -31,6 +30,7 @@ from paperlode.ingest.errors import (
 from paperlode.ingest.feed import Done, Failed, Feed, Opened, Page, ends_run, internal_error, storage_full
 from paperlode.ingest.gone import sweep
 from paperlode.ingest.ledger_arrivals import Arrival
+from paperlode.ingest.objects import check_addresses
 from paperlode.ingest.page_stamps import PageStamps
 from paperlode.ingest.readers import Readers
 from paperlode.ingest.recovery import Remover, recover
@@ -39,8 +39,10 @@ from paperlode.ingest.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from paperlode.ingest.chunking import ChunkOptions, TokenCounter
+    from paperlode.ingest.copies import Copies
     from paperlode.ingest.document import Chunk, ParsedPage
     from paperlode.ingest.feed import Delivery
     from paperlode.ingest.ledger import Ledger, Recipe
@@ -99,6 +101,8 @@ class RunOptions:
         lanes: documents read at once.
         disk: folder on whose disk the results go; None for no check of its free space.
         free_bytes: what must be free there before a document is begun.
+        copies: where documents from elsewhere (URLs) are put while they are read; None for a temporary folder.
+        gone_from: folders in which files that are gone are looked for; None for the paths of the run.
     """
 
     retry_failed: bool = False
@@ -106,6 +110,8 @@ class RunOptions:
     lanes: int = 2
     disk: Path | None = None
     free_bytes: int = 256_000_000
+    copies: Copies | None = None
+    gone_from: Sequence[str | Path] | None = None
 
 
 def run(
@@ -127,7 +133,7 @@ def run(
     (``RunReport.stopped``). Memory grows with neither the length of a document nor their number.
 
     Args:
-        paths: files, folders, globs.
+        paths: files, folders, globs, URLs.
         parser: called from other threads. It is closed when the run is broken off.
         counter: the embedder's tokenizer.
         sink: called from this thread only.
@@ -141,10 +147,13 @@ def run(
     Raises:
         KeyboardInterrupt: after cleaning up; pages parsed so far and finished documents are kept.
         ArchiveError, ModelError, MissingExtra: not one file's fault.
+        InvalidRequest: a URL of an unknown kind.
     """
+    options = options or RunOptions()
+    swept = paths if options.gone_from is None else options.gone_from
+    check_addresses((*paths, *swept))
     recover(sink, ledger)
     ledger.prune_failures()
-    options = options or RunOptions()
     feed = Feed(
         paths,
         parser=parser,
@@ -153,6 +162,7 @@ def run(
         retry_failed=options.retry_failed,
         disk=(options.disk, options.free_bytes) if options.disk else None,
         lanes=options.lanes,
+        copies=options.copies,
     )
     meter = Meter(paths, on_progress)
     watch = watch or Stopwatch()
@@ -160,7 +170,7 @@ def run(
     report = _Run(feed=feed, chunker=chunker, sink=sink, ledger=ledger, recipe=recipe, meter=meter, watch=watch).go()
     ledger.prune_pages()
     if report.stopped is None:
-        report.gone += sweep(paths, ledger, sink, remove=options.remove_missing)
+        report.gone += sweep(swept, ledger, sink, remove=options.remove_missing)
     return report
 
 
@@ -219,7 +229,7 @@ class _Run:
             first = delivery.events.get()
         if isinstance(first, Failed):
             self._failed(delivery.path, first.error, first.digest)
-            self.meter.passed(Path(delivery.path), failed=True)
+            self.meter.passed(delivery.path, failed=True)
             self.feed.settle(first.digest)
         elif isinstance(first, Done):
             self._done_before(delivery.path, first)
@@ -240,7 +250,7 @@ class _Run:
             with self._moving(path, document):
                 self.ledger.add_path(path, document, done.stamp)
         self.report.skipped.append(path)
-        self.meter.passed(Path(path), failed=False)
+        self.meter.passed(path, failed=False)
 
     def _settle_twins(self) -> None:
         waiting, self.twins = self.twins, []
@@ -250,7 +260,7 @@ class _Run:
             else:
                 why = SourceError(f"Another file with the same content as {path!r} failed.", hint="See that file.")
                 self._failed(path, why, done.digest)
-                self.meter.passed(Path(path), failed=True)
+                self.meter.passed(path, failed=True)
 
     def _ingest(self, delivery: Delivery, opened: Opened) -> bool:
         """Take the document just opened; False if it failed."""

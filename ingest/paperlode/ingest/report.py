@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.errors import SourceError
-from paperlode.ingest.sources import discover
+from paperlode.ingest.objects import RemoteFile, discover_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from paperlode.ingest.document import Source
     from paperlode.ingest.errors import StorageFull
@@ -134,17 +134,20 @@ class Meter:
         self._pages_done = self._pages_kept = self._pages_failed = 0
         self._pages_known = 0
         self._bytes_known = self._bytes_left = 0
+        self._elsewhere: dict[str, int] = {}
         if show:
-            for item in discover(paths):
+            for _, item in discover_all(paths):
                 self._total += 1
                 self._bytes_left += _size(item)
+                if isinstance(item, RemoteFile):
+                    self._elsewhere[item.uri] = item.size or 0
 
     def opened(self, source: Source, pages: int) -> None:
         """A document is under way."""
         self._name, self._page, self._pages = source.name, 0, pages
         self._pages_known += pages
         self._bytes_known += source.size
-        self._bytes_left -= source.size
+        self._bytes_left -= self._elsewhere.pop(source.uri, source.size)
         self.show()
 
     def page(self, *, kept: bool, failed: bool) -> None:
@@ -162,11 +165,11 @@ class Meter:
         self._done += not failed
         self.show()
 
-    def passed(self, path: Path, *, failed: bool) -> None:
+    def passed(self, path: str, *, failed: bool) -> None:
         """A file was through without being opened: done before, or not to be taken."""
         self._failed += failed
         self._done += not failed
-        self._bytes_left -= _size(path)
+        self._bytes_left -= self._elsewhere.pop(path) if path in self._elsewhere else _size(Path(path))
         self.show()
 
     def show(self, *, last: bool = False) -> None:
@@ -193,9 +196,12 @@ class Meter:
         )
 
 
-def _size(item: Path | SourceError) -> int:
+def _size(item: Path | RemoteFile | SourceError) -> int:
+    """Bytes; 0 where they are not known without asking."""
     if isinstance(item, SourceError):
         return 0
+    if isinstance(item, RemoteFile):
+        return item.size or 0
     try:
         return item.stat().st_size
     except OSError:

@@ -24,7 +24,17 @@ from paperlode.ingest.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["MEDIA_TYPES", "Stamp", "check_unchanged", "discover", "media_type_of", "open_source", "stamp"]
+__all__ = [
+    "MEDIA_TYPES",
+    "READS",
+    "Stamp",
+    "check_unchanged",
+    "discover",
+    "is_document",
+    "media_type_of",
+    "open_source",
+    "stamp",
+]
 
 MEDIA_TYPES: dict[str, tuple[str, ...]] = {
     "application/pdf": (".pdf",),
@@ -36,7 +46,8 @@ MEDIA_TYPES: dict[str, tuple[str, ...]] = {
 """What is read, and the extensions by which such files are found in a folder."""
 
 _EXTENSIONS = frozenset(e for es in MEDIA_TYPES.values() for e in es)
-_READS = "PDF, PNG, JPEG, TIFF and WebP"
+READS = "PDF, PNG, JPEG, TIFF and WebP"
+"""The same for people."""
 _HEAD = 1024  # a PDF header may stand anywhere in the first 1,024 bytes
 _PIECE = 1 << 20
 
@@ -96,7 +107,7 @@ def _folder(folder: Path, seen: set[str]) -> Iterator[Path | SourceError]:
     if not found:
         yield SourceNotFound(
             f"The folder {str(folder)!r} holds no documents.",
-            hint=f"paperlode reads {_READS}; name a file of another extension by itself to have it read.",
+            hint=f"paperlode reads {READS}; name a file of another extension by itself to have it read.",
         )
 
 
@@ -107,7 +118,7 @@ def _matches(pattern: str, seen: set[str]) -> Iterator[Path | SourceError]:
         items: Iterable[Path | SourceError] = ()
         if path.is_dir():
             items = _walk(path, set())
-        elif path.suffix.lower() in _EXTENSIONS:
+        elif is_document(path):
             items = (path,)
         for item in items:
             found = True
@@ -116,7 +127,7 @@ def _matches(pattern: str, seen: set[str]) -> Iterator[Path | SourceError]:
             else:
                 yield from _once(item, seen)
     if not found:
-        yield SourceNotFound(f"No document matches {pattern!r}.", hint=f"paperlode reads {_READS}.")
+        yield SourceNotFound(f"No document matches {pattern!r}.", hint=f"paperlode reads {READS}.")
 
 
 def _walk(folder: Path, visited: set[tuple[int, int]]) -> Iterator[Path | SourceError]:
@@ -135,7 +146,7 @@ def _walk(folder: Path, visited: set[tuple[int, int]]) -> Iterator[Path | Source
         path = folder / name
         if path.is_dir():
             yield from _walk(path, visited)
-        elif path.suffix.lower() in _EXTENSIONS:
+        elif is_document(path):
             yield path
 
 
@@ -177,7 +188,7 @@ def open_source(path: str | Path) -> Source:
             if media_type is None:
                 raise SourceUnsupported(
                     f"The file {name!r} is neither a PDF nor a picture (judged by its bytes, not its name).",
-                    hint=f"paperlode reads {_READS}; convert it first.",
+                    hint=f"paperlode reads {READS}; convert it first.",
                 )
             sha = hashlib.sha256(head)
             while piece := file.read(_PIECE):
@@ -187,6 +198,11 @@ def open_source(path: str | Path) -> Source:
         raise _changed(name)
     absolute = Path(path).expanduser().absolute()
     return Source(str(absolute), absolute.name, media_type, sha.hexdigest(), after.st_size)
+
+
+def is_document(name: str | Path) -> bool:
+    """Whether its extension is one by which documents are found in a folder."""
+    return Path(name).suffix.lower() in _EXTENSIONS
 
 
 def media_type_of(head: bytes) -> str | None:
