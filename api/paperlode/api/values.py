@@ -22,12 +22,15 @@ class IngestOptions:
         parser: ``local``, ``paddleocr-vl``, or ``auto``: PaddleOCR-VL where a server is configured, else the CPU's.
         recognition: the recognition server, for PaddleOCR-VL.
         password: tried on every encrypted document.
-        workers: processes that parse; None for one a core.
+        workers: processes that parse; None for one a core. With Ray: workers of the cluster; None for one a CPU.
         limits: time and memory of one page.
         retry_failed: parse pages again that failed in an earlier run.
         remove_missing: take documents out whose files are gone from the folders given.
         free_bytes: what must be free on the index's disk before a document is begun.
         optimize: rearrange the index for faster search at the end of the run.
+        engine: ``local``: processes of this machine; ``ray``: workers of a Ray cluster, see ``api.ray_engine``.
+        address: of the cluster: ``auto`` or ``HOST:PORT``; None starts a Ray on this machine for the run.
+        embedders: workers there that embed; None for some where a cluster was joined, and for none on this machine.
     """
 
     parser: str = "auto"
@@ -39,6 +42,9 @@ class IngestOptions:
     remove_missing: bool = False
     free_bytes: int = 256_000_000
     optimize: bool = True
+    engine: str = "local"
+    address: str | None = None
+    embedders: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,136 @@
+"""The Ray cluster of a run: one that is joined, or one on this machine that is started for the run and ends with it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from paperlode.ingest.errors import ClusterUnavailable, MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["OBJECT_STORE_BYTES", "Cluster", "import_ray"]
+
+OBJECT_STORE_BYTES = 300_000_000
+"""Of a Ray that is started for the run: files on their way to workers and read pages lie in it, a few at a time."""
+LOOPBACK = "127.0.0.1"
+
+
+def import_ray() -> Any:
+    """The package, told to report nothing to its makers.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # a worker without a share of a GPU sees what is there
+    try:
+        import ray
+    except ImportError as exc:
+        raise MissingExtra.named("ray", "ray") from exc
+    return ray
+
+
+class Cluster:
+    """What the pools of workers need to know of the cluster. Use ``joined``.
+
+    Attributes:
+        ray: the package.
+        started: whether it was started for this run, on this machine.
+    """
+
+    def __init__(self, ray: Any, *, started: bool) -> None:
+        self.ray = ray
+        self.started = started
+
+    @classmethod
+    @contextmanager
+    def joined(cls, address: str | None = None, *, cpus: int | None = None) -> Iterator[Cluster]:
+        """The cluster, for as long as the ``with`` lasts. One that the caller has joined already is taken as it is.
+
+        Args:
+            address: ``auto`` (the cluster that runs on this machine), or ``HOST:PORT``; None starts one.
+            cpus: of one that is started: workers at a time; None for one a core.
+
+        Raises:
+            MissingExtra: Ray is not installed.
+            ClusterUnavailable: nothing answers there, or it does not let us in.
+        """
+        ray = import_ray()
+        if ray.is_initialized():
+            yield cls(ray, started=False)
+            return
+        with _own_signals():
+            _init(ray, address, cpus)
+        try:
+            yield cls(ray, started=address is None)
+        finally:
+            with suppress(Exception):
+                ray.shutdown()
+
+    @property
+    def cpus(self) -> int:
+        """Of all nodes that are alive, as Ray counts them; 0 where it does not answer."""
+        return int(self._resources().get("CPU", 0))
+
+    @property
+    def gpus(self) -> int:
+        """The same."""
+        return int(self._resources().get("GPU", 0))
+
+    def _resources(self) -> dict[str, float]:
+        try:
+            found: dict[str, float] = self.ray.cluster_resources()
+        except Exception:  # noqa: BLE001  of many kinds while the head is away: then nothing is known
+            return {}
+        return found
+
+    def is_alive(self, node: str) -> bool:
+        """Whether the node with this id is; True where Ray cannot tell."""
+        try:
+            return any(n["NodeID"] == node and n["Alive"] for n in self.ray.nodes())
+        except Exception:  # noqa: BLE001  as above
+            return True
+
+
+def _init(ray: Any, address: str | None, cpus: int | None) -> None:
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address is None:
+        options |= {
+            "address": "local",  # whatever RAY_ADDRESS says
+            "num_cpus": cpus or os.cpu_count() or 1,
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "_node_ip_address": LOOPBACK,
+            "_system_config": {"worker_niceness": 0},  # they are all there is of the run; 15 by default
+        }
+    else:
+        options["address"] = address
+    try:
+        ray.init(**options)
+    except Exception as exc:
+        where = "on this machine" if address is None else f"at {address!r}"
+        raise ClusterUnavailable(
+            f"There is no Ray cluster to be used {where}: {exc}.",
+            hint="Start one with: ray start --head. Then join it from this machine: --address auto, or --address HOST:6379.",
+        ) from exc
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """What the process does on SIGTERM stays as it is; Ray would exit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
