@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from paperlode.ingest.errors import ClusterUnavailable, MissingExtra
 
@@ -19,6 +22,7 @@ __all__ = ["OBJECT_STORE_BYTES", "Cluster", "import_ray"]
 OBJECT_STORE_BYTES = 300_000_000
 """Of a Ray that is started for the run: files on their way to workers and read pages lie in it, a few at a time."""
 LOOPBACK = "127.0.0.1"
+_KNOCK = 10.0
 
 
 def import_ray() -> Any:
@@ -72,8 +76,12 @@ class Cluster:
         try:
             yield cls(ray, started=address is None)
         finally:
+            of_node = _of_node() if address is None else []
             with suppress(Exception):
                 ray.shutdown()
+            for process in of_node:  # its agents would stay for half a minute
+                with suppress(psutil.Error):
+                    process.terminate()
 
     @property
     def cpus(self) -> int:
@@ -114,6 +122,7 @@ def _init(ray: Any, address: str | None, cpus: int | None) -> None:
     else:
         options["address"] = address
     try:
+        _knock(address)
         ray.init(**options)
     except Exception as exc:
         where = "on this machine" if address is None else f"at {address!r}"
@@ -121,6 +130,22 @@ def _init(ray: Any, address: str | None, cpus: int | None) -> None:
             f"There is no Ray cluster to be used {where}: {exc}.",
             hint="Start one with: ray start --head. Then join it from this machine: --address auto, or --address HOST:6379.",
         ) from exc
+
+
+def _knock(address: str | None) -> None:
+    """OSError where nothing listens at HOST:PORT; Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK).close()
+
+
+def _of_node() -> list[psutil.Process]:
+    """The processes of the node that this process has started."""
+    try:
+        ours = psutil.Process().children()
+        return [p for child in ours if child.name() == "raylet" for p in child.children(recursive=True)]
+    except psutil.Error:
+        return []
 
 
 @contextmanager

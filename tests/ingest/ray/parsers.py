@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.document import Block, Box, Kind, PageBox, ParsedPage
@@ -13,6 +12,7 @@ from paperlode.ingest.parsing.local import LocalOptions, LocalParser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from paperlode.ingest.document import Source
 

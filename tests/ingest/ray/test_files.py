@@ -69,7 +69,7 @@ def test_copies_used_long_ago_make_room(files: FilesOfNode, tmp_path: Path, monk
     assert kept == [1, 2, 3, 4, 5, 6]
     monkeypatch.setattr("paperlode.ingest.ray_files.IN_USE", -1.0)
     source = open_source(write_pdf(tmp_path / "last.pdf", 1))
-    assert files.found(replace(source, uri="nowhere"), lambda: (tmp_path / "last.pdf").read_bytes())
+    assert files.found(replace(source, uri="nowhere"), (tmp_path / "last.pdf").read_bytes)
     total = sum(p.stat().st_size for p in files.folder.iterdir() if p.name != "lock")
     assert total <= 4000
 
