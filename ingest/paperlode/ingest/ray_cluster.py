@@ -71,9 +71,9 @@ class Cluster:
         if ray.is_initialized():
             yield cls(ray, started=False)
             return
-        with _own_signals():
-            _init(ray, address, cpus)
-        try:
+        try:  # from here on, for Ctrl-C may come while it starts
+            with _own_signals():
+                _init(ray, address, cpus)
             yield cls(ray, started=address is None)
         finally:
             of_node = _of_node() if address is None else []

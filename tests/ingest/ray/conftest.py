@@ -16,7 +16,7 @@ try:
         warnings.simplefilter("ignore")
         import ray
 except ImportError:
-    ray = None  # type: ignore[assignment]
+    ray = None
 
 
 def pytest_collection_modifyitems(items):

@@ -63,8 +63,7 @@ def test_copies_used_long_ago_make_room(files: FilesOfNode, tmp_path: Path, monk
     kept = []
     for n in range(6):
         source = open_source(write_pdf(tmp_path / f"{n}.pdf", 1))
-        data = (tmp_path / f"{n}.pdf").read_bytes()
-        assert files.found(replace(source, uri="nowhere"), lambda data=data: data)
+        assert files.found(replace(source, uri="nowhere"), (tmp_path / f"{n}.pdf").read_bytes)
         kept.append(len(list(files.folder.iterdir())) - 1)
     assert kept == [1, 2, 3, 4, 5, 6]
     monkeypatch.setattr("paperlode.ingest.ray_files.IN_USE", -1.0)
