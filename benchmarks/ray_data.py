@@ -3,9 +3,9 @@
     python -m benchmarks.ray_data [--documents 6] [--pages 8]
 
 Run from the repository's root, with the extra ``ray``. The same made-up parser (``LOAD`` seconds to load, ``PAGE`` a page)
-reads documents by two workers: with Ray Data a streaming dataset a document, mapped by a pool of two actors; with ``RayParser`` as a run
-does it. Both after a first document that is not counted. Then a page that kills its worker each time: does the reading end
-within ``PATIENCE`` seconds, and with how many pages? The last line is JSON.
+reads documents by two workers: with Ray Data a streaming dataset a document, mapped by a pool of two actors; with
+``RayParser`` as a run does it. Both after a first document that is not counted. Then a page that kills its worker each
+time: does the reading end within ``PATIENCE`` seconds, and with how many pages? The last line is JSON.
 """
 
 from __future__ import annotations

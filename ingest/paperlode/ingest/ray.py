@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["RayOptions", "RayParser"]
 
 MOST_DOCUMENTS = 64
+_LOSSES = 2
+"""Workers that a page may cost while they read nothing else, after its worker died under it twice."""
 _TRIES = 3
-"""Times that a page is read by itself, after its worker died under it."""
+"""Times that a page is read that takes the process beneath its worker down."""
 _POLL = 0.25
 
 
@@ -140,7 +142,7 @@ class RayParser:
                 most = 2 * self.pool.workers * self.options.calls_at_once * self.options.pages_a_call
                 while sent < len(pages) and self._ahead.may_send(stretch, most):
                     run = tuple(pages[sent : sent + self.options.pages_a_call])
-                    flying.append((run, document.send("read", run, losses=1 if len(run) > 1 else _TRIES)))
+                    flying.append((run, document.send("read", run, losses=0 if len(run) > 1 else _LOSSES)))
                     sent += len(run)
                     stretch.untaken += len(run)
                 first, future = flying[0]
@@ -186,7 +188,7 @@ class _Document:
         self._parser, self._source, self._rank = parser, source, rank
         self._sent: tuple[Any, ...] = ()
 
-    def send(self, method: str, what: Any, *, losses: int = _TRIES) -> Future[Any]:
+    def send(self, method: str, what: Any, *, losses: int = _LOSSES) -> Future[Any]:
         """The call, on its way."""
         return self._parser.pool.submit(method, self._source, what, self._sent, rank=self._rank, losses=losses)
 

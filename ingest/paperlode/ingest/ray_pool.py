@@ -3,6 +3,9 @@
 One thread on the driver keeps the books. An actor gets no call before it has answered that it is ready, so that one that
 waits for room in the cluster holds nothing up. Actors that are lost are replaced; where the number of workers follows the
 cluster, nodes that join get workers too.
+
+When an actor dies nobody can tell which of its calls it died of. So they are made again beside others; a call that was lost
+twice is from then on made by itself, by a worker that has nothing else meanwhile, and only what it costs there counts.
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ class Begun:
 
 
 class WorkerLost(Exception):
-    """The workers that were given the call died each time, on nodes that did not."""
+    """The workers that were given the call died each time, in the end with nothing else to do, on nodes that did not."""
 
 
 @dataclass(eq=False, slots=True)
@@ -65,10 +68,20 @@ class _Call:
     method: str
     args: tuple[Any, ...]
     losses: int
+    lost: int = 0
+    alone: bool = False
     future: Future[Any] = field(default_factory=Future)
 
     def __lt__(self, other: _Call) -> bool:
         return (self.rank, self.number) < (other.rank, other.number)
+
+    def may_go_on(self) -> bool:
+        """Once more lost; whether it is made again."""
+        self.lost += 1
+        if self.alone:
+            self.losses -= 1
+        self.alone = self.lost > 1
+        return self.losses > 0
 
 
 @dataclass(eq=False, slots=True)
@@ -103,6 +116,8 @@ class ActorPool:
         self._target = max(1, workers())
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._line: list[_Call] = []
+        self._suspects: list[_Call] = []
+        self._apart: _Worker | None = None
         self._numbers = itertools.count()
         self._workers: list[_Worker] = []
         self._broken: PaperlodeError | None = None
@@ -124,14 +139,15 @@ class ActorPool:
         """The workers that take calls now."""
         return [w.begun for w in list(self._workers) if w.begun is not None]
 
-    def submit(self, method: str, *args: Any, rank: int = 0, losses: int = 3) -> Future[Any]:
+    def submit(self, method: str, *args: Any, rank: int = 0, losses: int = 2) -> Future[Any]:
         """Calls the method on one of the actors.
 
         Args:
             method: of the actor.
             args: for it.
             rank: calls with a lower one go first.
-            losses: workers that the call may cost. Those that are lost with their nodes do not count.
+            losses: workers that the call may cost when it is made by itself; 0: it is given up when first lost. Workers
+                that are lost with their nodes do not count.
 
         Returns:
             A future with the result; with ``WorkerLost``; with the error that ends the run; or with PageCrashed where the
@@ -198,7 +214,7 @@ class ActorPool:
         self._target = max(1, self._wanted())
         while len(self._workers) < self._target and now >= self._start_after:
             self._begin()
-        if any(w.begun for w in self._workers) or not self._line:
+        if any(w.begun for w in self._workers) or not (self._line or self._suspects):
             self._without_since = now
         elif now - self._without_since > self._patience:
             self._break(
@@ -230,18 +246,28 @@ class ActorPool:
         self._died_starting = 0
 
     def _assign(self) -> None:
+        self._assign_suspect()
         while self._line:
             able = [w for w in self._workers if w.begun is not None and len(w.calls) < self.calls_at_once]
+            able = [w for w in able if w is not self._apart and not any(c.alone for c in w.calls)]
             if not able:
                 return
-            call = heapq.heappop(self._line)
-            if call.future.cancelled():
-                continue
-            worker = min(able, key=lambda w: len(w.calls))
-            worker.calls.add(call)
-            self._send(worker, call)
+            self._send(min(able, key=lambda w: len(w.calls)), heapq.heappop(self._line))
+
+    def _assign_suspect(self) -> None:
+        """One worker is kept free of other calls for as long as there are some that are made alone."""
+        if not self._suspects:
+            self._apart = None
+            return
+        if self._apart not in self._workers:
+            self._apart = min((w for w in self._workers if w.begun), key=lambda w: len(w.calls), default=None)
+        if self._apart is not None and not self._apart.calls:
+            self._send(self._apart, heapq.heappop(self._suspects))
 
     def _send(self, worker: _Worker, call: _Call) -> None:
+        if call.future.cancelled():
+            return
+        worker.calls.add(call)
         reference = getattr(worker.actor, call.method).remote(*call.args)
         self._when_done(reference, lambda f: self._done(worker, call, f))
 
@@ -275,9 +301,8 @@ class ActorPool:
             _one_line(error),
         )
         for call in calls:
-            call.losses -= not with_node
-            if call.losses > 0:
-                heapq.heappush(self._line, call)
+            if with_node or call.may_go_on():
+                heapq.heappush(self._suspects if call.alone else self._line, call)
             else:
                 _settle(call, error=WorkerLost(_one_line(error)))
 
@@ -297,8 +322,9 @@ class ActorPool:
             self._end(worker)
 
     def _give_up(self, error: PaperlodeError) -> None:
-        while self._line:
-            _settle(self._line.pop(), error=error)
+        for waiting in (self._line, self._suspects):
+            while waiting:
+                _settle(waiting.pop(), error=error)
 
     def _when_done(self, reference: Any, then: Callable[[Future[Any]], None]) -> None:
         future: Future[Any] = reference.future()

@@ -92,14 +92,14 @@ def test_the_process_inside_a_worker_killed_with_9_costs_no_page(cluster: Cluste
 
 
 def test_a_page_that_kills_every_worker_is_a_failed_page(cluster: Cluster, tmp_path: Path) -> None:
-    """After so many workers as it may cost; its neighbours are read."""
-    source = open_source(write_pdf(tmp_path / "a.pdf", 6))
+    """After so many workers as it may cost; whatever was read beside it when they died is read."""
+    source = open_source(write_pdf(tmp_path / "a.pdf", 14))
     parser = RayParser(cluster, SlowParser(), DeadlyParser, TWO)
     try:
-        read = list(parser.parse(source, range(6)))
+        read = list(parser.parse(source, range(14)))
     finally:
         parser.close()
-    assert [p.page for p in read] == list(range(6))
+    assert [p.page for p in read] == list(range(14))
     (failed,) = [p for p in read if p.failure]
     assert (failed.page, failed.failure.code) == (3, "page_crashed")
     assert "a.pdf" in failed.failure.message
