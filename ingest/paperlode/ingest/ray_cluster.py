@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -123,7 +123,8 @@ def _init(ray: Any, address: str | None, cpus: int | None) -> None:
         options["address"] = address
     try:
         _knock(address)
-        ray.init(**options)
+        with _loopback_only(ray) if address is None else nullcontext():
+            ray.init(**options)
     except Exception as exc:
         where = "on this machine" if address is None else f"at {address!r}"
         raise ClusterUnavailable(
@@ -137,6 +138,25 @@ def _knock(address: str | None) -> None:
     host, colon, port = (address or "").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK).close()
+
+
+@contextmanager
+def _loopback_only(ray: Any) -> Iterator[None]:
+    """A Ray that starts listens at 127.0.0.1 alone.
+
+    On Linux it would put the machine's own address in its place, and listen everywhere; on macOS and Windows it does not,
+    and takes this constant for that. A Ray that has it no more listens as it likes.
+    """
+    constants = getattr(ray._private, "ray_constants", None)  # noqa: SLF001  there is no public way
+    before = getattr(constants, "ENABLE_RAY_CLUSTER", None)
+    if before is None:
+        yield
+        return
+    setattr(constants, "ENABLE_RAY_CLUSTER", False)  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(constants, "ENABLE_RAY_CLUSTER", before)  # noqa: B010
 
 
 def _of_node() -> list[psutil.Process]:

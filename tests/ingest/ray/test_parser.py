@@ -32,6 +32,14 @@ def wait_for(parser: RayParser, workers: int) -> None:
         time.sleep(0.05)
 
 
+def test_a_ray_that_is_started_listens_on_loopback_alone(cluster: Cluster) -> None:
+    """All its processes."""
+    ours = psutil.Process().children(recursive=True)
+    places = [c.laddr.ip for p in ours for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    assert places
+    assert {p.removeprefix("::ffff:") for p in places} == {"127.0.0.1"}
+
+
 def test_pages_are_those_of_the_wrapped_parser_in_order(cluster: Cluster, tmp_path: Path) -> None:
     """Also those asked for out of order, with its fingerprint, count and prints."""
     source = open_source(write_pdf(tmp_path / "a.pdf", 11))
