@@ -70,11 +70,12 @@ class Archive(Contents):
             on_notice: told at the start what was taken where the options leave it open; default the log.
 
         Raises:
-            ServerError: no recognition server can be used.
+            ServerError: no recognition server can be used, or not the Ray cluster.
             KeyboardInterrupt: after cleaning up; finished documents and parsed pages are kept.
             ArchiveError, ModelError: not one file's fault.
         """
         from paperlode.api.parsers import make_parser
+        from paperlode.api.ray_engine import engine_of
         from paperlode.api.sink import IndexSink, with_sink_stages
         from paperlode.ingest.chunking import ChunkOptions
         from paperlode.ingest.pipeline import RunOptions, run
@@ -88,6 +89,8 @@ class Archive(Contents):
                 embedder = self.embedder
             if on_notice and (note := getattr(embedder, "note", "")):
                 on_notice(note)
+            if (engine := engine_of(options, notice=on_notice)) is not None and parser is None:
+                parser, embedder = stack.enter_context(engine.on(embedder, self._models))
             parser = parser or make_parser(options, notice=on_notice)
             stack.callback(parser.close)
             sink = IndexSink(self._index, embedder, name_of=self._name_of, glossary=self.glossary)

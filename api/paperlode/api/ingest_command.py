@@ -60,6 +60,19 @@ def ingest(
     text_layer: TextLayerOption = None,
     layout: LayoutOption = None,
     device: DeviceOption = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="local: processes of this machine; ray: workers of a Ray cluster. [default: local]", show_default=False
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the Ray cluster: auto, or HOST:PORT. [default: a Ray is started here for the run]",
+            show_default=False,
+        ),
+    ] = None,
     qdrant: QdrantOption = None,
     collection: CollectionOption = None,
     preset: PresetOption = "memory",
@@ -89,6 +102,8 @@ def ingest(
             text_layer=text_layer,
             layout=layout,
             device=device,
+            engine=engine,
+            address=address,
             qdrant=qdrant,
             collection=collection,
         )
@@ -128,6 +143,9 @@ def ingest_options(
         remove_missing=remove_missing,
         free_bytes=settings.min_free * 1_000_000,
         fetch_bytes=settings.fetch_limit * 1_000_000,
+        engine=settings.engine,
+        address=settings.address or None,
+        embedders=settings.ray_embedders,
     )
 
 

@@ -44,6 +44,8 @@ class Settings:
         text_layer: of digital PDF pages read by PaddleOCR-VL: ``ignore`` or ``keep``.
         layout: folder or hub name of PP-DocLayout; None for the published V3.
         device: where the layout model runs, as torch names it.
+        engine: what reads the pages: ``local``, or ``ray``. address: of the Ray cluster; empty: one is started for the run.
+        ray_embedders: workers of the cluster that embed; None for some where a cluster is joined.
         qdrant: address of the Qdrant server of a new index, and of ``push``; empty for an embedded index.
         qdrant_key: its API key. qdrant_grpc: speak gRPC with it. collection: the alias there.
         llm_url: address of a language model that writes the answers; empty: they are quotations.
@@ -78,6 +80,9 @@ class Settings:
     text_layer: str = "ignore"
     layout: str | None = None
     device: str = "cpu"
+    engine: str = "local"
+    address: str = ""
+    ray_embedders: int | None = bounded(None, ge=0, le=256)
     qdrant: str = ""
     qdrant_key: str | None = field(default=None, repr=False)
     qdrant_grpc: bool = False

@@ -24,7 +24,7 @@ class IngestOptions:
         parser: ``local``, ``paddleocr-vl``, or ``auto``: PaddleOCR-VL where a server is configured, else the CPU's.
         recognition: the recognition server, for PaddleOCR-VL.
         password: tried on every encrypted document.
-        workers: processes that parse; None for one a core.
+        workers: processes that parse; None for one a core. With Ray: workers of the cluster; None for one a CPU.
         limits: time and memory of one page.
         retry_failed: parse pages again that failed in an earlier run.
         remove_missing: take documents out whose files are gone from the folders given.
@@ -32,6 +32,9 @@ class IngestOptions:
         fetch_bytes: copies of documents from buckets and URLs may take so much at a time; a larger document is refused.
         gone_from: folders in which files that are gone are looked for; None for the paths that are ingested.
         optimize: rearrange the index for faster search at the end of the run.
+        engine: ``local``: processes of this machine; ``ray``: workers of a Ray cluster, see ``api.ray_engine``.
+        address: of the cluster: ``auto`` or ``HOST:PORT``; None starts a Ray on this machine for the run.
+        embedders: workers there that embed; None for some where a cluster was joined, and for none on this machine.
     """
 
     parser: str = "auto"
@@ -45,6 +48,9 @@ class IngestOptions:
     fetch_bytes: int = 2_000_000_000
     gone_from: tuple[str | Path, ...] | None = None
     optimize: bool = True
+    engine: str = "local"
+    address: str | None = None
+    embedders: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,8 @@ PaperlodeError                  what happened, to which file and page, and what 
 │   ├── ServerIncompatible      it does not speak this protocol, or not as we need it
 │   ├── CropRefused             it cannot read this picture
 │   ├── CropTooLong             the picture and the prompt are longer than its context
-│   └── ServerRequestRefused    it refuses a parameter of the request
+│   ├── ServerRequestRefused    it refuses a parameter of the request
+│   └── ClusterUnavailable      the Ray cluster of a run cannot be used
 ├── MissingExtra                an optional package is not installed; the message names the pip command
 └── InvalidRequest              an option, a question or a filter that makes no sense
 """
@@ -52,6 +53,7 @@ __all__ = [
     "ArchiveError",
     "ArchiveLocked",
     "ArchiveNotFound",
+    "ClusterUnavailable",
     "CropRefused",
     "CropTooLong",
     "DocumentNotFound",
@@ -289,6 +291,12 @@ class CropTooLong(ServerError):
 
 class ServerRequestRefused(ServerError):
     """The server refuses a parameter of the request."""
+
+
+class ClusterUnavailable(ServerError):
+    """The Ray cluster of a run cannot be joined, or has no worker left."""
+
+    everywhere = True
 
 
 class MissingExtra(PaperlodeError):
