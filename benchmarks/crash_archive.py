@@ -112,18 +112,9 @@ def _write(path: Path, pages: Sequence[str], *, note: str = "") -> None:
 def _documents() -> dict[str, list[str]]:
     rng = Random(11)  # noqa: S311
     names = (
-        "changed",
-        "longer",
-        "shorter",
-        "moved",
-        "deleted",
-        "copied",
-        "replaced",
-        "anew",
-        "same",
-        "failing",
-        "long",
-    )
+        "changed", "longer", "shorter", "moved", "deleted", "copied", "replaced", "anew", "same", "failing", "long",
+        "handed on", "swapped", "swapped too",
+    )  # fmt: skip
     return {name: [_page(rng, name, n) for n in range(40 if name == "long" else rng.randint(2, 7))] for name in names}
 
 
@@ -150,4 +141,8 @@ def write_new(folder: Path) -> None:
     _write(folder / "copy.pdf", pages["copied"])
     _write(folder / "replaced.pdf", [_page(rng, "replacement", n) for n in range(4)])
     _write(folder / "anew.pdf", pages["anew"], note="saved by another program")
+    _write(folder / "handed on.pdf", [_page(rng, "handed on", n) for n in range(3)])
+    _write(folder / "was handed on.pdf", pages["handed on"])  # what the other held, which now holds a later version
+    _write(folder / "swapped.pdf", pages["swapped too"])
+    _write(folder / "swapped too.pdf", pages["swapped"])
     _write(folder / "new.pdf", [_page(rng, "new", n) for n in range(3)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from paperlode.ingest.parsing import local
@@ -157,3 +158,45 @@ def test_the_local_parser_knows_since_when_each_way_reads_as_it_does(monkeypatch
     assert parser.stands(f"local-{now}/plain")
     assert not parser.stands(f"local-{now}/scan")
     assert parser.stands(f"local-{now + 1}/scan")
+
+
+def test_files_that_changed_places_are_both_taken(tmp_path, sink, ledger):
+    """In one run: each holds what the other held."""
+    one, two = write(tmp_path / "a.pdf", "one"), write(tmp_path / "b.pdf", "two", "pages")
+    go([one, two], sink, ledger)
+    write(one, "two", "pages")
+    write(two, "one")
+    report = go([one, two], sink, ledger)
+    assert not report.failed
+    assert {(d.content, d.paths) for d in ledger.documents()} == {
+        (open_source(p).digest, (str(p),)) for p in (one, two)
+    }
+    assert len(sink.visible) == 2
+    assert go([one, two], sink, ledger).skipped == [str(one), str(two)]
+
+
+def test_a_copy_of_what_a_file_held_before_is_a_document_of_its_own(tmp_path, sink, ledger):
+    """Also where both are met in one run: the later version does not take the copy with it."""
+    path, copy = write(tmp_path / "a.pdf", "one"), tmp_path / "b.pdf"
+    go(path, sink, ledger)
+    write(path, "one", "more")
+    write(copy, "one")
+    assert not go([path, copy], sink, ledger).failed
+    assert {(d.content, d.paths) for d in ledger.documents()} == {
+        (open_source(p).digest, (str(p),)) for p in (path, copy)
+    }
+    assert len(sink.visible) == 2
+
+
+def test_the_first_of_several_copies_names_the_document(tmp_path, sink, ledger):
+    """Whichever of them is read faster."""
+
+    class Slow(FakeParser):
+        def page_count(self, source):
+            time.sleep(0.02)
+            return super().page_count(source)
+
+    for n in range(8):
+        paths = [write(tmp_path / f"{n}-{k}.pdf", f"text {n}") for k in range(3)]
+        assert not go(paths, sink, ledger, Slow(), lanes=3).failed
+        assert ledger.document_at(str(paths[2])).name == f"{n}-0.pdf"

@@ -110,6 +110,7 @@ class Delivery:
     """One document on its way: ``path`` as found, then events, the last of them ``Done`` or ``Failed``."""
 
     path: str
+    number: int
     events: queue.Queue[Event] = field(default_factory=lambda: queue.Queue(_PAGES_AHEAD))
 
 
@@ -173,6 +174,10 @@ class Feed:
         self._opening = threading.Lock()
         self._order: queue.Queue[Delivery | None] = queue.Queue(max(_DOCUMENTS_AHEAD, lanes))
         self._under_way: set[str] = set()
+        self._turns = threading.Condition()
+        self._given = 0
+        self._turn = 0
+        self._passed: set[int] = set()
         self._lanes = [threading.Thread(target=self._lane, daemon=True, name=f"feed-{n}") for n in range(lanes)]
         self._running = lanes
 
@@ -247,7 +252,8 @@ class Feed:
         with self._taking:  # also around the put: deliveries stand in the order of the documents
             if self._stop.is_set() or (found := next(self._found, None)) is None:
                 return None
-            delivery = Delivery(found.name)
+            delivery = Delivery(found.name, self._given)
+            self._given += 1
             self._put(self._order, delivery)
         return delivery, found
 
@@ -256,8 +262,9 @@ class Feed:
         try:
             if isinstance(found.item, SourceError):
                 raise found.item
-            with contextlib.closing(self._events(found.item, found, digest)) as events:
+            with contextlib.closing(self._events(found.item, found, digest, delivery.number)) as events:
                 for event in events:
+                    self._pass_turn(delivery.number)
                     self._put(delivery.events, event)
         except _Stopped:
             raise
@@ -265,14 +272,33 @@ class Feed:
             self._put(delivery.events, Failed(exc, *digest))
         except Exception as exc:  # noqa: BLE001  a bug met in one file must not end the run, nor pass in silence
             self._put(delivery.events, Failed(internal_error(delivery.path, exc), *digest))
+        finally:
+            self._pass_turn(delivery.number)
 
-    def _events(self, file: Path | RemoteFile, found: _Found, digest: list[str]) -> Generator[Event]:
+    def _wait_turn(self, number: int) -> None:
+        """Until it is known which document every file before this one holds: which of several copies names it is no race."""
+        with self._turns:
+            while self._turn < number:
+                self._check_running()
+                self._turns.wait(_POLL)
+
+    def _pass_turn(self, number: int) -> None:
+        with self._turns:
+            if number < self._turn:
+                return
+            self._passed.add(number)
+            while self._turn in self._passed:
+                self._passed.remove(self._turn)
+                self._turn += 1
+            self._turns.notify_all()
+
+    def _events(self, file: Path | RemoteFile, found: _Found, digest: list[str], number: int) -> Generator[Event]:
         before = file.stamp() if isinstance(file, RemoteFile) else stamp(file)
         if found.stamp == before:
             yield Done()
             return
         with self._here(file, before) as here:
-            yield from self._read(here, digest)
+            yield from self._read(here, digest, number)
 
     @contextlib.contextmanager
     def _here(self, file: Path | RemoteFile, before: Stamp) -> Iterator[_Here]:
@@ -286,9 +312,10 @@ class Feed:
             source = replace(copied, uri=file.uri, name=file.name)
             yield _Here(source, copied, copy.stamp, stamp(copy.path))
 
-    def _read(self, here: _Here, digest: list[str]) -> Iterator[Event]:
+    def _read(self, here: _Here, digest: list[str], number: int) -> Iterator[Event]:
         source = here.source
         digest.append(source.digest)
+        self._wait_turn(number)
         with self._claiming:
             twin = source.digest in self._under_way or self._is_done(source.digest)
             if not twin:

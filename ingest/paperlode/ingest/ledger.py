@@ -39,6 +39,7 @@ from paperlode.ingest.ledger_reindex import ReindexBooks
 from paperlode.ingest.ledger_rows import (
     document_for,
     drop_pages,
+    holds,
     pages_by_reader,
     pages_of,
     put_pages,
@@ -356,7 +357,7 @@ class Ledger:
 
     def holder(self, content: str, recipe: Recipe, *, whole: bool = False) -> str:
         """The document for which ``is_done``; empty where there is none."""
-        query = sa.select(documents.c.digest).where(documents.c.content == content, *_done(recipe, whole=whole))
+        query = sa.select(documents.c.digest).where(*holds(content), *_done(recipe, whole=whole))
         with self._work() as db:
             return db.scalar(query.order_by(documents.c.digest).limit(1)) or ""
 

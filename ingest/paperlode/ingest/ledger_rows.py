@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "document_for",
     "drop_pages",
+    "holds",
     "pages_by_reader",
     "pages_of",
     "put_pages",
@@ -148,13 +149,19 @@ def remove_content(db: sa.Connection, content: str) -> None:
             db.execute(table.delete().where(table.c.digest == content))
 
 
+def holds(content: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """The condition for documents that hold these bytes, and of which no other version is on its way."""
+    return documents.c.content == content, (documents.c.coming == content) | ~documents.c.staging
+
+
 def document_for(db: sa.Connection, source: Source) -> str:
     """The document that the bytes are a version of.
 
-    That which has these bytes already; else that which the file held until now, where no other file holds it; else a new
-    one, under the digest of the bytes, or a hash of it where a document is called that which has other bytes by now.
+    That which has these bytes already, and is not about to have others; else that which the file held until now, where no other
+    file holds it; else a new one, under the digest of the bytes, or a hash of it where a document is called that which has other
+    bytes by now.
     """
-    same = sa.select(documents.c.digest).where(documents.c.content == source.digest).order_by(documents.c.digest)
+    same = sa.select(documents.c.digest).where(*holds(source.digest)).order_by(documents.c.digest)
     if found := db.scalar(same.limit(1)):
         return str(found)
     held = db.scalar(sa.select(paths.c.digest).where(paths.c.path == source.uri))

@@ -21,6 +21,7 @@ from paperlode.ingest.assembly import assemble
 from paperlode.ingest.chunking import chunk
 from paperlode.ingest.errors import (
     PaperlodeError,
+    SourceChanged,
     SourceCorrupt,
     SourceEmpty,
     SourceError,
@@ -154,8 +155,8 @@ def run(
     check_addresses((*paths, *swept))
     recover(sink, ledger)
     ledger.prune_failures()
-    feed = Feed(
-        paths,
+    feed = partial(
+        Feed,
         parser=parser,
         ledger=ledger,
         recipe=recipe,
@@ -167,7 +168,8 @@ def run(
     meter = Meter(paths, on_progress)
     watch = watch or Stopwatch()
     chunker = partial(chunk, parser=recipe.parser, counter=counter, options=chunking)
-    report = _Run(feed=feed, chunker=chunker, sink=sink, ledger=ledger, recipe=recipe, meter=meter, watch=watch).go()
+    work = _Run(feed=feed, chunker=chunker, sink=sink, ledger=ledger, recipe=recipe, meter=meter, watch=watch)
+    report = work.go(paths)
     ledger.prune_pages()
     if report.stopped is None:
         report.gone += sweep(swept, ledger, sink, remove=options.remove_missing)
@@ -184,7 +186,7 @@ class _Run:
     def __init__(
         self,
         *,
-        feed: Feed,
+        feed: Callable[[Sequence[str | Path]], Feed],
         chunker: Callable[..., Iterator[Chunk]],
         sink: Sink,
         ledger: Ledger,
@@ -192,7 +194,7 @@ class _Run:
         meter: Meter,
         watch: Stopwatch,
     ) -> None:
-        self.feed = feed
+        self.make_feed = feed
         self.chunker = chunker
         self.sink = sink
         self.ledger = ledger
@@ -203,26 +205,36 @@ class _Run:
         self.visible: list[tuple[str, Arrival]] = []
         self.flushed = time.monotonic()
         self.twins: list[tuple[str, Done]] = []
+        self.failed: set[str] = set()
 
-    def go(self) -> RunReport:
+    def go(self, paths: Sequence[str | Path]) -> RunReport:
+        """Take what is under the paths."""
         began = time.perf_counter()
+        again = self._pass(paths)
+        for path in self._pass(again) if again else ():
+            self._failed(path, SourceChanged(f"{path!r} holds something else each time.", hint="Run again."), "")
+        self.report.seconds = self.watch.seconds
+        self.report.total = time.perf_counter() - began
+        self.meter.show(last=True)
+        return self.report
+
+    def _pass(self, paths: Sequence[str | Path]) -> Sequence[str]:
+        """Take what is under the paths; those that want another pass are told (``_settle_twins``)."""
+        self.feed = self.make_feed(paths)
         try:
             try:
                 for delivery in self.watch.iterate("parse wait", self.feed):
                     self._take(delivery)
             finally:
                 self._settle()
-            self._settle_twins()
+            return self._settle_twins()
         except Exception as exc:
             self.report.stopped = exc if isinstance(exc, StorageFull) else storage_full(exc)
             if self.report.stopped is None:
                 raise
+            return ()
         finally:
             self.feed.close()
-        self.report.seconds = self.watch.seconds
-        self.report.total = time.perf_counter() - began
-        self.meter.show(last=True)
-        return self.report
 
     def _take(self, delivery: Delivery) -> None:
         with self.watch.stage("parse wait"):
@@ -252,15 +264,24 @@ class _Run:
         self.report.skipped.append(path)
         self.meter.passed(path, failed=False)
 
-    def _settle_twins(self) -> None:
+    def _settle_twins(self) -> list[str]:
+        """Files of the same content as others: where these hold it, it is noted; where they failed, so do these.
+
+        Returns:
+            Those that hold what another file held until this run gave it something else: they are to be read themselves.
+        """
         waiting, self.twins = self.twins, []
+        again = []
         for path, done in waiting:
             if self.ledger.is_done(done.digest, self.recipe):
                 self._done_before(path, done)
-            else:
+            elif done.digest in self.failed:
                 why = SourceError(f"Another file with the same content as {path!r} failed.", hint="See that file.")
                 self._failed(path, why, done.digest)
                 self.meter.passed(path, failed=True)
+            else:
+                again.append(path)
+        return again
 
     def _ingest(self, delivery: Delivery, opened: Opened) -> bool:
         """Take the document just opened; False if it failed."""
@@ -347,6 +368,7 @@ class _Run:
         if not isinstance(error, SourceNotFound):  # a mistyped name is for the report, not for the books
             self.ledger.fail(path, error, digest=digest)
         log.info("%s: %s", path, error)
+        self.failed.add(digest)
         self.report.failed.append(SourceProblem(path, error.code, error.what, error.hint))
 
 
