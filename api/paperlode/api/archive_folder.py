@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from paperlode.api.directory import Directory, Lock, Manifest, make_root
-from paperlode.api.places import elsewhere, place_of
+from paperlode.api.places import elsewhere, pages_place, place_of
 from paperlode.api.stores import clear_stores, open_stores
 from paperlode.ingest.errors import ArchiveNotFound, InvalidRequest
 from paperlode.retrieval.ahead import Ahead
@@ -149,11 +149,13 @@ class OpenFolder:
         models: ModelOptions | None = None,
         server: ServerOptions | None = None,
         collection: CollectionOptions | None = None,
+        pages: str = "",
     ) -> Self:
         """Make an empty index in a new or empty folder. ``models`` as for ``open``.
 
         With a ``server``, chunks and vectors go there, into a new collection kept as ``collection`` says; the folder keeps
-        the ledger. The key is not stored.
+        the ledger. The key is not stored. Parsed pages are kept in ``pages``, a folder or whatever fsspec reaches
+        (``s3://bucket/pages``); empty for the ledger's own database.
 
         Raises:
             ModelUnknown, MissingExtra, ModelChecksumMismatch: the model cannot be had; nothing is made.
@@ -162,13 +164,17 @@ class OpenFolder:
         from paperlode.retrieval.index import Schema
 
         model = load_model(embedder, models)
+        if kept := pages_place(pages):
+            from paperlode.ingest.page_store import open_pages
+
+            open_pages(kept)  # an address that nothing reads is told before anything is made
         directory = Directory(Path(folder).expanduser())
         make_root(directory)
         with ExitStack() as stack:
             stack.callback(Lock(directory).release)
             if directory.manifest.exists() and Manifest.read(directory).ready:
                 raise InvalidRequest(f"There is an index in {str(directory.root)!r} already.", hint="Open it.")
-            manifest = Manifest(Schema.of(model).to_dict(), server=place_of(server) if server else None)
+            manifest = Manifest(Schema.of(model).to_dict(), server=place_of(server) if server else None, pages=kept)
             manifest.write(directory)
             clear_stores(directory)
             key = server.api_key if server else None
@@ -184,21 +190,28 @@ class OpenFolder:
         server: ServerOptions | None = None,
         server_key: str | None = None,
         collection: CollectionOptions | None = None,
+        pages: str = "",
     ) -> Self:
         """Open the index, or make one where there is none. Arguments and errors as for ``open`` and ``create``.
 
         Also raises:
-            InvalidRequest: there is one, and not on that ``server``.
+            InvalidRequest: there is one, and not on that ``server``, or with its pages elsewhere.
         """
         key = server.api_key if server else server_key
         try:
             archive = cls.open(folder, embedder=embedder, models=models, server_key=key)
         except ArchiveNotFound:
             fresh = embedder or DEFAULT_EMBEDDER
-            return cls.create(folder, embedder=fresh, models=models, server=server, collection=collection)
+            return cls.create(folder, embedder=fresh, models=models, server=server, collection=collection, pages=pages)
         if server and place_of(server) != archive.server:
             archive.close()
             raise elsewhere(archive.directory.root, archive.server, server)
+        if pages and pages_place(pages) != archive.pages_place:
+            archive.close()
+            raise InvalidRequest(
+                f"The index {str(archive.directory.root)!r} keeps its pages {archive.pages_place or 'in its ledger'}.",
+                hint="Leave out --pages, or ingest into another index.",
+            )
         return archive
 
     def close(self) -> None:
@@ -243,6 +256,11 @@ class OpenFolder:
     def server(self) -> dict[str, Any] | None:
         """Where the index is on a Qdrant server; None for an embedded one."""
         return self._manifest.server
+
+    @property
+    def pages_place(self) -> str:
+        """Where parsed pages are kept: a folder or an address; empty for the ledger's own database."""
+        return self._manifest.pages
 
     @property
     def shard(self) -> str:

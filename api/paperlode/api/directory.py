@@ -99,6 +99,7 @@ class Manifest:
         paperlode: version of the package that wrote it last.
         shard: folder of the index, beside this file; another one takes its place when the archive is embedded anew.
         server: where the index is on a Qdrant server (``url``, ``collection``, ``grpc``), in place of ``shard``; no key.
+        pages: folder or address where parsed pages are kept; empty for the ledger's own database.
     """
 
     schema: dict[str, Any]
@@ -108,6 +109,7 @@ class Manifest:
     paperlode: str = ""
     shard: str = FIRST_SHARD
     server: dict[str, Any] | None = None
+    pages: str = ""
     format: str = FORMAT
     version: int = VERSION
 

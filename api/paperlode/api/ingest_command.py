@@ -75,6 +75,14 @@ def ingest(
     ] = None,
     qdrant: QdrantOption = None,
     collection: CollectionOption = None,
+    pages: Annotated[
+        str | None,
+        typer.Option(
+            help="Where parsed pages are kept: a folder, or an address like s3://bucket/pages; for a new index. "
+            "[env: PAPERLODE_PAGES; default: in the index]",
+            show_default=False,
+        ),
+    ] = None,
     preset: PresetOption = "memory",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Parse pages again that failed before.")] = False,
     remove_missing: Annotated[
@@ -106,6 +114,7 @@ def ingest(
             address=address,
             qdrant=qdrant,
             collection=collection,
+            pages=pages,
         )
         log_to_stderr(verbose=verbose)
         terminate_like_interrupt()
@@ -172,6 +181,7 @@ def _ingest(
         server=settings.qdrant_server,
         server_key=settings.qdrant_key,
         collection=kept_as(preset),
+        pages=settings.pages,
     ) as archive:
         try:
             with progress_bar() as show:

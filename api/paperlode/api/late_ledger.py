@@ -18,10 +18,14 @@ __all__ = ["LateLedger"]
 
 
 class LateLedger:
-    """The ledger at a path, in a folder that this process holds. Its methods may be called from several threads."""
+    """The ledger at a path, in a folder that this process holds. Its methods may be called from several threads.
 
-    def __init__(self, path: Path) -> None:
+    ``pages`` is where parsed pages are kept; empty for its own database.
+    """
+
+    def __init__(self, path: Path, pages: str = "") -> None:
         self._path = path
+        self._pages = pages
         self._lock = threading.Lock()
         self._ledger: Ledger | None = None
 
@@ -30,8 +34,10 @@ class LateLedger:
         with self._lock:
             if self._ledger is None:
                 from paperlode.ingest.ledger import Ledger
+                from paperlode.ingest.page_store import open_pages
 
-                self._ledger = Ledger.open(self._path)
+                store = open_pages(self._pages) if self._pages else None
+                self._ledger = Ledger.open(self._path, store=store)
             return self._ledger
 
     def glance(self) -> Glance | None:

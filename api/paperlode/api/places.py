@@ -1,18 +1,37 @@
-"""Where an archive's index is, when it is on a Qdrant server: as the manifest has it, without the key."""
+"""Where an archive's index is, when it is on a Qdrant server, and where its pages are: as the manifest has it, without keys."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from paperlode.retrieval.server_options import ServerOptions
 
-__all__ = ["elsewhere", "place_of", "server_at"]
+__all__ = ["elsewhere", "pages_place", "place_of", "server_at"]
+
+
+def pages_place(given: str) -> str:
+    """What a manifest keeps of where pages are kept: an absolute path, or the address as it is; empty for the ledger.
+
+    Raises:
+        InvalidRequest: the address holds a password or parameters, which would be stored.
+    """
+    from urllib.parse import urlsplit
+
+    if not given or "://" not in given:
+        return str(Path(given).expanduser().absolute()) if given else ""
+    parts = urlsplit(given)
+    if parts.username or parts.password or parts.query:
+        raise InvalidRequest(
+            "The address for pages holds a user, a password or parameters.",
+            hint="Give it without; keys come from the environment, as the store's client finds them.",
+        )
+    return given
 
 
 def place_of(server: ServerOptions) -> dict[str, Any]:

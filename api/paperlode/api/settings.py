@@ -46,6 +46,7 @@ class Settings:
         device: where the layout model runs, as torch names it.
         engine: what reads the pages: ``local``, or ``ray``. address: of the Ray cluster; empty: one is started for the run.
         ray_embedders: workers of the cluster that embed; None for some where a cluster is joined.
+        pages: where parsed pages of a new index are kept, a folder or an address; empty for its ledger.
         qdrant: address of the Qdrant server of a new index, and of ``push``; empty for an embedded index.
         qdrant_key: its API key. qdrant_grpc: speak gRPC with it. collection: the alias there.
         llm_url: address of a language model that writes the answers; empty: they are quotations.
@@ -83,6 +84,7 @@ class Settings:
     engine: str = "local"
     address: str = ""
     ray_embedders: int | None = bounded(None, ge=0, le=256)
+    pages: str = ""
     qdrant: str = ""
     qdrant_key: str | None = field(default=None, repr=False)
     qdrant_grpc: bool = False

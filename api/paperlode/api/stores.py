@@ -52,7 +52,7 @@ def open_stores(
             f"The ledger {str(directory.ledger)!r} is missing.",
             hint="Restore it from a backup, or delete the folder and ingest again.",
         )
-    late = LateLedger(directory.ledger)
+    late = LateLedger(directory.ledger, manifest.pages)
     stack.callback(late.close)
     seen = late.glance() if manifest.ready else None
     ledger = None if seen and seen.settled else late.whole()

@@ -137,6 +137,7 @@ def _watch(
             server=settings.qdrant_server,
             server_key=settings.qdrant_key,
             collection=kept_as(preset),
+            pages=settings.pages,
         )
 
     check_addresses(paths)
