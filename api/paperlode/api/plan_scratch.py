@@ -199,7 +199,7 @@ class Scratch:
 
     def _sizes(self) -> dict[str, float]:
         """Bytes on the disk: ``meaning`` and ``words`` (vectors), ``log``, ``rest`` of the index, and the ``ledger``."""
-        out = dict.fromkeys(("meaning", "words", "log", "rest", "ledger"), 0.0)
+        out: dict[str, float] = dict.fromkeys(("meaning", "words", "log", "rest", "ledger"), 0.0)
         for file in self._shard.rglob("*"):
             if not file.is_file():
                 continue

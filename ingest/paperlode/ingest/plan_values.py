@@ -83,8 +83,9 @@ class Machine:
         start_cpu: CPU seconds until the first page is under way, of the process that indexes: model, libraries.
         loading: CPU seconds a worker takes to load what a kind of page needs.
         per_document: CPU seconds a document costs beside its pages. disk_wait: seconds it waits for the disk.
-        fixed_bytes, ledger_bytes: of an empty index and ledger. other_bytes: of a chunk beside its vectors of meaning. log_bytes: of a chunk, in the
-            engine's log. memory_bytes: of a chunk, for its words, in memory.
+        fixed_bytes, ledger_bytes: of an empty index and ledger.
+        other_bytes: of a chunk beside its vectors of meaning. log_bytes: of a chunk, in the engine's log. memory_bytes: of a
+            chunk, for its words, in memory.
         page_factor: bytes in the ledger of a page's compressed byte.
         dimensions: of a vector.
     """
