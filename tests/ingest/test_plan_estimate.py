@@ -123,7 +123,7 @@ def test_more_workers_help_until_another_part_is_slower():
 
 
 def test_gpu_hours_follow_from_the_rate():
-    """At 2 pages/s a replica, 72,000 pages take 10 GPU-hours over the share of the limit; more replicas than GPUs gain nothing."""
+    """At 2 pages/s a replica 72,000 pages take 10 GPU-hours over the share of the limit; more replicas than GPUs gain nothing."""
     files = [seen(0, pages=100)]
     big = replace(files[0], pages=72_000)
     survey = survey_of([big], [big])
@@ -140,3 +140,11 @@ def test_a_kind_of_which_nothing_was_read_costs_as_the_kind_most_like_it():
     plan = plan_of(survey_of(files, files), [measured(files[0])], MACHINE)
     assert plan.chunks.value == pytest.approx(100)
     assert plan.kinds[PageKind.LAYOUT].measured == 0
+
+
+def test_one_run_of_a_kind_is_no_certainty():
+    """Of ten files of scans one was read: the interval is wide, for nothing is known of the others."""
+    scans = [seen(n, kind=PageKind.SCAN) for n in range(10)]
+    plan = plan_of(survey_of(scans, scans), [measured(scans[0], PageKind.SCAN, parse=6.0)], MACHINE)
+    assert plan.cpu_seconds.low < 0.6 * plan.cpu_seconds.value
+    assert plan.cpu_seconds.high > 1.4 * plan.cpu_seconds.value

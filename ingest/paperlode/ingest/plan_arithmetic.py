@@ -23,9 +23,9 @@ LOG_LIMIT = 32 << 20
 GRAPH_FROM = 20_000
 """Chunks from which the engine builds a graph over the vectors (``EdgeIndex.EXACT_KB``)."""
 GRAPH_CPU = 0.003
-"""CPU seconds a chunk for that graph: see ``docs/scale.md``."""
+"""CPU seconds a chunk for that graph: an assumption, not measured yet."""
 GRAPH_BYTES = 300
-"""Of a chunk in that graph: 16 neighbours of 4 bytes on upper levels and 32 below, and some more."""
+"""Of a chunk in that graph: 16 neighbours of 4 bytes on upper levels, 32 below, and some more: an assumption, not measured."""
 _ADVICE = {
     "recognition": (
         "Recognising scans on the processor takes most of the time: read them on a GPU (paperlode vllm serve, then ingest "

@@ -21,6 +21,8 @@ __all__ = ["Draw", "draws", "estimate_of", "page_weights", "size_of"]
 
 DRAWS = 400
 _LOW, _HIGH = 0.05, 0.95
+_UNSURE = 0.4, 1.6
+"""Times its costs, between which a kind of page varies of which one run was read: an assumption, for one run tells no spread."""
 _LIKE = {
     PageKind.PLAIN: (PageKind.LAYOUT,),
     PageKind.LAYOUT: (PageKind.PLAIN,),
@@ -101,7 +103,13 @@ def draws(survey: Survey, runs: Sequence[MeasuredRun], seed: int, count: int = D
         made = _drawn(found, files, again, sizes)
         for k, costs in made.costs.items():
             if k in base.costs:
-                wider = _widening(len(by_kind.get(k, ())), sum(len(r.pages) for r in by_kind.get(k, ())), looked[k])
+                of_kind = by_kind.get(k, ())
+                read = sum(len(r.pages) for r in of_kind)
+                if len(of_kind) < 2 and read < looked[k]:
+                    times = random.uniform(*_UNSURE)
+                    made.costs[k] = tuple(times * b for b in base.costs[k])
+                    continue
+                wider = _widening(len(of_kind), read, looked[k])
                 made.costs[k] = tuple(b + wider * (c - b) for b, c in zip(base.costs[k], costs, strict=True))
         for k, costs in base.costs.items():  # a kind that was met only beside others may be missing from a resample
             made.costs.setdefault(k, costs)
