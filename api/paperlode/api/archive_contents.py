@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from paperlode.retrieval.search import Hit
 
 __all__ = ["Contents"]
+
+_ASKED = 256
+"""Files the ledger is asked about at a time."""
 
 
 class Contents(OpenFolder):
@@ -47,6 +51,24 @@ class Contents(OpenFolder):
     def documents(self) -> list[DocumentRecord]:
         """Every searchable document, by name."""
         return [d for d in self._ledger.documents() if d.status == "indexed"]
+
+    def held_unchanged(self, files: Sequence[str]) -> list[str]:
+        """Of files (absolute paths), those that are searchable as they are now, made as in the last run; told by their stamps.
+
+        A file that was only touched since is not among them, though a run would find it to be the same.
+        """
+        from paperlode.ingest.errors import SourceError
+        from paperlode.ingest.ledger import Recipe
+        from paperlode.ingest.sources import stamp
+
+        m = self._manifest
+        recipe = Recipe(m.parser, m.chunker, str(m.schema["embedder"]))
+        held: list[str] = []
+        for start in range(0, len(files), _ASKED):
+            for name, seen in self._ledger.done_among(files[start : start + _ASKED], recipe).items():
+                with suppress(SourceError):  # gone, or unreadable: whoever asks finds out
+                    held += [name] if stamp(name) == seen else []
+        return held
 
     def document(self, ref: str) -> DocumentRecord:
         """The document named by digest, 6 or more digits of it, path, file name, or file name without extension.

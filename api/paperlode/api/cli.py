@@ -43,6 +43,7 @@ from paperlode.api.options import (
     WithFlag,
     WithoutFlag,
 )
+from paperlode.api.plan_command import plan
 from paperlode.api.push_command import push
 from paperlode.api.reindex_command import reindex
 from paperlode.api.review_command import reparse, review
@@ -109,6 +110,7 @@ def common(
         raise typer.Exit
 
 
+app.command()(plan)
 app.command()(ingest)
 app.command()(watch)
 app.command()(review)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from paperlode.ingest.parsing.base import Parser
 
 __all__ = [
+    "WAITING",
     "IngestedDocument",
     "PageProblem",
     "Progress",
@@ -61,7 +62,7 @@ __all__ = [
 ]
 
 _BATCH = 128
-_WAITING = 16
+WAITING = 16
 """Documents that are visible and wait until that is durable, at most;"""
 _WAITING_SECONDS = 2.0
 """and for how long, unless a long document is on its way."""
@@ -251,7 +252,7 @@ class _Run:
             self.meter.closed(failed=not done)
             if not done:
                 self.feed.settle(first.source.digest)
-        if len(self.visible) >= _WAITING or time.monotonic() - self.flushed > _WAITING_SECONDS:
+        if len(self.visible) >= WAITING or time.monotonic() - self.flushed > _WAITING_SECONDS:
             self._settle()
 
     def _done_before(self, path: str, done: Done) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures import wait
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ __all__ = [
     "WorkerLimits",
     "WorkerPool",
     "exclusive",
+    "exclusive_seconds",
     "is_memory_error",
     "make_room",
     "release_arena",
@@ -127,6 +129,12 @@ def _one_size(session: Any) -> bool:
 
 
 _LOCK_VARIABLE = "PAPERLODE_WORKER_LOCK"
+_held = [0.0]
+
+
+def exclusive_seconds() -> float:
+    """CPU seconds so far in which this worker has kept the others out of ``exclusive``."""
+    return _held[0]
 
 
 @contextlib.contextmanager
@@ -143,7 +151,11 @@ def exclusive() -> Iterator[None]:
 
     with Path(path).open("a") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
-        yield
+        began = time.process_time()
+        try:
+            yield
+        finally:
+            _held[0] += time.process_time() - began
 
 
 def make_room() -> None:
@@ -247,6 +259,11 @@ class WorkerPool:
                 return future
             self._schedule(call, again=True)
         raise PageCrashed(f"{what}: the process reading it died {_ATTEMPTS} times.")
+
+    @staticmethod
+    def settled(call: Any) -> bool:
+        """Whether ``result`` would not wait, or not for long."""
+        return bool(call.future.done())
 
     def result(self, call: Any, what: str) -> Any:
         """The call's result.
