@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalOptions", "LocalParser", "parse_page"]
 
-VERSION = "local-2"
+VERSION = "local-3"
 SCAN_DPI = 200
 SPECKS_LEFT_OUT = "layer_specks_left_out"
 """Flag of a searchable scan whose invisible layer has lone signs where nothing can be read in the picture."""
@@ -70,7 +70,7 @@ class LocalParser:
 
     @property
     def fingerprint(self) -> str:
-        """``local-2``, and the route where it is forced."""
+        """``local-3``, and the route where it is forced."""
         return VERSION if self.options.route == "auto" else f"{VERSION}-{self.options.route}"
 
     @property
