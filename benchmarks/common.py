@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import threading
 import time
@@ -15,6 +16,13 @@ from rich.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process and of its children that have ended."""
+    return sum(
+        u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 @dataclass

@@ -31,7 +31,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def record(digest: str, name: str) -> DocumentRecord:
     """A searchable document of six pages, one of them failed."""
-    recipe = Recipe("local-2", "1", "minilm")
+    recipe = Recipe("local-3", "1", "minilm")
     return DocumentRecord(digest, name, name, "application/pdf", 1000, 6, "indexed", recipe, 9, 1, 1_768_469_400.0)
 
 
@@ -39,7 +39,7 @@ def hit(rank: int = 1) -> Hit:
     """A clause that runs over two pages."""
     seen = Finding("sum_mismatch", "90 is stated, 80 is the sum.", BOXES[:1])
     chunk = Chunk(
-        CLAUSE, LEASE, 4, TEXT, Kind.TEXT, Layer.BODY, BOXES, (7, 8), 20, "local-2",
+        CLAUSE, LEASE, 4, TEXT, Kind.TEXT, Layer.BODY, BOXES, (7, 8), 20, "local-3",
         heading_path=("7 Liability",), flags=("sum_mismatch",), findings=(seen,),
         labels=("7.2",), references=("term:Tenant",),
     )  # fmt: skip
@@ -85,7 +85,7 @@ class MemoryArchive:
         """Quotes the hit, once it is allowed to."""
         self.answering.set()
         self.thinking.wait(10)
-        return Answer(f"{TEXT} [1]", (Citation(1, LEASE, "lease.pdf", 3, BOXES[:1], TEXT, ("local-2/scan",)),))
+        return Answer(f"{TEXT} [1]", (Citation(1, LEASE, "lease.pdf", 3, BOXES[:1], TEXT, ("local-3/scan",)),))
 
     def names(self, hits: Sequence[Hit]) -> dict[str, str]:
         """By digest."""
@@ -104,7 +104,7 @@ class MemoryArchive:
 
     def status(self) -> Status:
         """Of the two documents."""
-        return Status("", 0, "minilm", 384, "local-2", "1", Counts(2, 12, 2, 18, 0, {"local-2/scan": 10}), [], 0, 1)
+        return Status("", 0, "minilm", 384, "local-3", "1", Counts(2, 12, 2, 18, 0, {"local-3/scan": 10}), [], 0, 1)
 
     def documents(self) -> list[DocumentRecord]:
         """Both."""
@@ -189,7 +189,7 @@ def test_search_points_at_page_and_boxes(client: TestClient) -> None:
                 ],
                 "labels": ["7.2"],
                 "references": ["term:Tenant"],
-                "read_by": ["local-2"],
+                "read_by": ["local-3"],
                 "picture": f"/v1/documents/{LEASE}/pages/3/picture.png?hit={CLAUSE}",
             }
         ],
@@ -262,7 +262,7 @@ def test_ask_cites(client: TestClient) -> None:
             "page": 3,
             "regions": [{"page": 3, "box": [72, 310.5, 523.2, 352.8]}],
             "quote": TEXT,
-            "read_by": ["local-2/scan"],
+            "read_by": ["local-3/scan"],
             "picture": f"/v1/documents/{LEASE}/pages/3/picture.png",
         }
     ]
@@ -284,7 +284,7 @@ def test_health(client: TestClient) -> None:
     body = client.get("/v1/health").json()
     assert re.match(r"\d", body.pop("version"))
     counted = {"documents": 2, "pages": 12, "failed_pages": 2, "chunks": 18, "pending": 1}
-    assert body == {"status": "ok", "read_by": {"local-2/scan": 10}, **counted}
+    assert body == {"status": "ok", "read_by": {"local-3/scan": 10}, **counted}
 
 
 def test_a_plain_picture_has_no_boxes(client: TestClient, archive: MemoryArchive) -> None:

@@ -46,12 +46,12 @@ class NamedParser:
 def mixed(tmp_path, docs, word_model, parser):
     """``manual.pdf`` (one page) read on the CPU, then ``lease.pdf`` (two) by PaddleOCR-VL, one page by its text layer."""
     with Archive.create(tmp_path / "index", embedder=word_model) as archive:
-        archive.ingest([docs / "manual.pdf"], parser=NamedParser(parser, "local-2", "/scan"))
+        archive.ingest([docs / "manual.pdf"], parser=NamedParser(parser, "local-3", "/scan"))
         report = archive.ingest([docs / "lease.pdf"], parser=NamedParser(parser, SERVED, "", "/text-layer"))
         yield archive, report
 
 
-COUNTS = {"local-2/scan": 1, SERVED: 1, f"{SERVED}/text-layer": 1}
+COUNTS = {"local-3/scan": 1, SERVED: 1, f"{SERVED}/text-layer": 1}
 
 
 def test_a_mixed_index_tells_both_parsers(mixed):
@@ -59,13 +59,13 @@ def test_a_mixed_index_tells_both_parsers(mixed):
     archive, report = mixed
     assert archive.status().counts.read_by == COUNTS
     by_name = {d.name: d.read_by for d in archive.documents()}
-    assert by_name == {"manual.pdf": {"local-2/scan": 1}, "lease.pdf": {SERVED: 1, f"{SERVED}/text-layer": 1}}
+    assert by_name == {"manual.pdf": {"local-3/scan": 1}, "lease.pdf": {SERVED: 1, f"{SERVED}/text-layer": 1}}
     assert report.read_by == {SERVED: 1, f"{SERVED}/text-layer": 1}
     (pump,) = archive.search("red button to stop the pump", limit=1)
-    assert pump.chunk.read_by == ("local-2/scan",)
+    assert pump.chunk.read_by == ("local-3/scan",)
     assert all(h.chunk.read_by == archive.hit(h.chunk.id).read_by for h in archive.search("lease", limit=5))
     lines = [json.loads(line) for line in "".join(archive.export("manual", "jsonl")).splitlines()]
-    assert {tuple(line["read_by"]) for line in lines} == {("local-2/scan",)}
+    assert {tuple(line["read_by"]) for line in lines} == {("local-3/scan",)}
 
 
 def test_it_is_kept_when_the_archive_is_opened_again_and_goes_with_the_document(mixed, tmp_path, word_model):
@@ -74,7 +74,7 @@ def test_it_is_kept_when_the_archive_is_opened_again_and_goes_with_the_document(
     with Archive.open(tmp_path / "index", embedder=word_model) as again:
         assert again.status().counts.read_by == COUNTS
         again.delete("lease.pdf")
-        assert again.status().counts.read_by == {"local-2/scan": 1}
+        assert again.status().counts.read_by == {"local-3/scan": 1}
 
 
 def test_people_are_told_in_words(mixed, capsys):
@@ -97,12 +97,12 @@ def test_the_query_api_tells_it(mixed):
     with TestClient(create_app(mixed[0]), base_url="http://localhost") as client:
         assert client.get("/v1/health").json()["read_by"] == COUNTS
         listed = {d["name"]: d["read_by"] for d in client.get("/v1/documents").json()["documents"]}
-        assert listed["manual.pdf"] == {"local-2/scan": 1}
+        assert listed["manual.pdf"] == {"local-3/scan": 1}
         assert client.get("/v1/documents/lease.pdf").json()["read_by"] == {SERVED: 1, f"{SERVED}/text-layer": 1}
         found = client.get("/v1/search", params={"q": "red button to stop the pump", "limit": 1}).json()
-        assert [h["read_by"] for h in found["hits"]] == [["local-2/scan"]]
+        assert [h["read_by"] for h in found["hits"]] == [["local-3/scan"]]
         asked = client.post("/v1/ask", json={"question": "How do I stop the pump?"}).json()
-        assert asked["citations"][0]["read_by"] == ["local-2/scan"]
+        assert asked["citations"][0]["read_by"] == ["local-3/scan"]
 
 
 def invoke(*args):
@@ -118,13 +118,13 @@ def test_the_command_line_tells_it(tmp_path, docs):
     assert "--server" in start
     assert "Pages: 3 local plain." in ingested.stderr
     report = json.loads(ingested.stdout)
-    assert report["read_by"] == report["index"]["read_by"] == {"local-2/plain": 3}
+    assert report["read_by"] == report["index"]["read_by"] == {"local-3/plain": 3}
     status = json.loads(invoke("status", "--index", tmp_path / "index", "--json").stdout)
-    assert status["counts"]["read_by"] == {"local-2/plain": 3}
-    assert [d["read_by"] for d in status["documents"]] == [{"local-2/plain": 2}, {"local-2/plain": 1}]
+    assert status["counts"]["read_by"] == {"local-3/plain": 3}
+    assert [d["read_by"] for d in status["documents"]] == [{"local-3/plain": 2}, {"local-3/plain": 1}]
     for command in ("search", "ask"):
         found = json.loads(invoke(command, "stop the pump", "--index", tmp_path / "index", "--json").stdout)
-        assert found["hits"][0]["read_by"] == ["local-2/plain"]
+        assert found["hits"][0]["read_by"] == ["local-3/plain"]
     asked_for = invoke("ingest", docs, "--index", tmp_path / "index", "--workers", 1, "--parser", "local")
     assert "No recognition server" not in asked_for.stderr
 
@@ -142,9 +142,9 @@ def test_a_server_that_is_not_there_ends_the_command(tmp_path, docs):
 @pytest.mark.parametrize(
     ("parser", "words"),
     [
-        ("local-2/scan", "local scan"),
-        ("local-2/blank", "blank"),
-        ("local-2", "local"),
+        ("local-3/scan", "local scan"),
+        ("local-3/blank", "blank"),
+        ("local-3", "local"),
         (SERVED, "paddleocr-vl-1.6"),
         (f"{SERVED}/text-layer", "paddleocr-vl-1.6 with text layer"),
         (f"{SERVED}/blank", "blank"),
@@ -158,7 +158,7 @@ def test_a_parser_in_words(parser, words):
 
 def test_counts_in_words_are_joined_and_ordered():
     """What is called alike is added up; the most come first, then by name; nothing known is nothing said."""
-    counts = {"local-2/scan": 3, SERVED: 100, "paddleocr-vl-1.6-1-v2-200-png": 20, f"{SERVED}/text-layer": 14, "x": 3}
+    counts = {"local-3/scan": 3, SERVED: 100, "paddleocr-vl-1.6-1-v2-200-png": 20, f"{SERVED}/text-layer": 14, "x": 3}
     assert (
         pages_read_by(counts) == "120 by paddleocr-vl-1.6, 14 by paddleocr-vl-1.6 with text layer, 3 by x, 3 local scan"
     )

@@ -557,7 +557,7 @@ def test_simple_directory_reader_with_the_local_parser(local, tmp_path):
         doc.save(tmp_path / "supply.pdf")
     docs = SimpleDirectoryReader(str(tmp_path), file_extractor={".pdf": local}, raise_on_error=True).load_data()
     assert [d.metadata["page_label"] for d in docs] == ["1", "2"]
-    assert all(d.metadata["last_modified_date"] and d.metadata["parser"].startswith("local-2/") for d in docs)
+    assert all(d.metadata["last_modified_date"] and d.metadata["parser"].startswith("local-3/") for d in docs)
     assert "file_path" not in docs[0].get_content(MetadataMode.EMBED)
     nodes = SentenceSplitter(chunk_size=200, chunk_overlap=0).get_nodes_from_documents(docs)
     assert all(blocks_of(n) for n in nodes)
@@ -733,7 +733,7 @@ def test_many_async_loads_are_bounded(tmp_path):
 def test_auto_takes_the_server_that_is_configured():
     """With an address PaddleOCR-VL, which says at once that its layout model is not there; without one the CPU."""
     with PaddleOCRVLReader() as cpu:
-        assert cpu._parser().fingerprint == "local-2"
+        assert cpu._parser().fingerprint == "local-3"
         assert not cpu.is_remote
     with PaddleOCRVLReader(servers="http://127.0.0.1:9", version="1.5", layout="no/such/folder") as remote:
         assert remote.is_remote

@@ -46,10 +46,10 @@ def stage(index: EdgeIndex, embedder: MiniLM, chunks: Sequence[Chunk]) -> None:
 
 def test_what_read_a_chunk_stands_in_its_payload(index: EdgeIndex, write: Write, chunk_of: ChunkOf) -> None:
     """Under a name of its own, to be filtered by."""
-    chunk = chunk_of("Text", read_by=("local-2/scan",))
+    chunk = chunk_of("Text", read_by=("local-3/scan",))
     write([chunk])
     (payload,) = index._retrieve([chunk.id], with_payload=True).values()
-    assert payload["read_by"] == ["local-2/scan"]
+    assert payload["read_by"] == ["local-3/scan"]
     assert chunk_from(chunk.id, payload) == chunk
 
 

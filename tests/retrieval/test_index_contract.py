@@ -71,7 +71,7 @@ def test_a_chunk_comes_back_exactly(index: Index, write: Write, chunk_of: ChunkO
     chunks = [
         chunk_of("2019 | 1,577", ordinal=0, page=3, kind=Kind.TABLE, context="Year | 净利润", part=table),
         chunk_of("A note.\nTwo lines", ordinal=1, pages=(3, 4), layer=Layer.NOTE, confidence=0.5, flags=("low",)),
-        chunk_of("Text", ordinal=2, page=4, heading_path=("Part I", "Item 7"), read_by=("local-2/scan", "x/y")),
+        chunk_of("Text", ordinal=2, page=4, heading_path=("Part I", "Item 7"), read_by=("local-3/scan", "x/y")),
     ]
     write(chunks)
     assert list(index.chunks("d1")) == chunks

@@ -236,7 +236,7 @@ class ParsedPage:
     Attributes:
         page: 0-based index in the document.
         width, height: points, as displayed.
-        parser: name, version and path taken, for example ``local-2/plain`` or ``local-2/scan``.
+        parser: name, version and path taken, for example ``local-3/plain`` or ``local-3/scan``.
         blocks: in reading order.
         rotation: degrees clockwise by which the content had to be turned to stand upright (0, 90, 180, 270).
         skew: degrees of deskewing applied on top of it.

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ def parse_number(text: str, *, decimal: str = "", years: bool = False) -> Number
     """
     if not text or len(text) > LONGEST_NUMBER * 2:
         return None
+    return _parsed(text, decimal, years)
+
+
+@lru_cache(maxsize=8192)  # a table's figures are asked for by the parser, the judge, sums, rows and chunks
+def _parsed(text: str, decimal: str, years: bool) -> Number | None:
     t = _plain(text)
     if not t or len(t) > LONGEST_NUMBER:
         return None

@@ -60,7 +60,7 @@ def test_ink_comes_back_as_it_was(shape: tuple[int, int]) -> None:
 
 def test_words_and_places(tmp_path: Path) -> None:
     """Of a digital page that the local parser read: its words, where they stand, and no picture is looked at."""
-    found = evidence_of(prose(tmp_path / "a.pdf"), page_of("local-2/plain"))
+    found = evidence_of(prose(tmp_path / "a.pdf"), page_of("local-3/plain"))
     assert found.ink is None
     assert found.words is not None
     assert " ".join(w.text for w in found.words) == " ".join([TEXT] * 10)
@@ -76,7 +76,7 @@ def test_invisible_words(tmp_path: Path) -> None:
     doc = pymupdf.open(path)
     doc[0].insert_text((40, 50), "hidden", fontsize=10, render_mode=3)
     doc.save(tmp_path / "b.pdf")
-    found = evidence_of(PageRef(str(tmp_path / "b.pdf"), 0, pdf=True), page_of("local-2/plain"))
+    found = evidence_of(PageRef(str(tmp_path / "b.pdf"), 0, pdf=True), page_of("local-3/plain"))
     assert found.words is not None
     assert [w.text for w in found.words if not w.printed] == ["hidden"]
 
@@ -121,14 +121,14 @@ def test_pictures_on_a_digital_page_are_looked_at(tmp_path: Path) -> None:
 def test_a_scan_has_ink_only(tmp_path: Path) -> None:
     """A picture, and a PDF page that is one."""
     assert cv2.imwrite(str(tmp_path / "a.png"), notice())
-    found = evidence_of(PageRef(str(tmp_path / "a.png"), 0, pdf=False), page_of("local-2/scan"))
+    found = evidence_of(PageRef(str(tmp_path / "a.png"), 0, pdf=False), page_of("local-3/scan"))
     assert found.words is None
     assert found.ink
     assert found.ink.grid().any()
     doc = pymupdf.open()
     doc.new_page(width=400, height=300).insert_image(pymupdf.Rect(0, 0, 400, 300), filename=str(tmp_path / "a.png"))
     doc.save(tmp_path / "b.pdf")
-    found = evidence_of(PageRef(str(tmp_path / "b.pdf"), 0, pdf=True), page_of("local-2/scan"))
+    found = evidence_of(PageRef(str(tmp_path / "b.pdf"), 0, pdf=True), page_of("local-3/scan"))
     assert found.words is None
 
 
@@ -164,6 +164,6 @@ def test_resolution_changes_little(tmp_path: Path) -> None:
 def test_the_same_file_gives_the_same_evidence(tmp_path: Path) -> None:
     """Twice."""
     ref = prose(tmp_path / "a.pdf", picture=notice())
-    first: Evidence = evidence_of(ref, page_of("local-2/plain"))
-    assert first == evidence_of(ref, page_of("local-2/plain"))
+    first: Evidence = evidence_of(ref, page_of("local-3/plain"))
+    assert first == evidence_of(ref, page_of("local-3/plain"))
     assert first.ink is not None

@@ -70,7 +70,7 @@ def test_pages_come_in_the_order_asked_for(parser: LocalParser, tmp_path: Path) 
     pages = list(parser.parse(src, asked))
     assert [p.page for p in pages] == asked
     assert [p.blocks[0].text for p in pages] == [f"This is sheet number {i}" for i in asked]
-    assert {p.parser for p in pages} == {"local-2/plain"}
+    assert {p.parser for p in pages} == {"local-3/plain"}
     assert {(p.width, p.height) for p in pages} == {(595.0, 842.0)}
 
 
@@ -172,9 +172,9 @@ def test_a_file_that_vanishes_is_no_failed_page(parser: LocalParser, tmp_path: P
 
 def test_fingerprints() -> None:
     """The fingerprint names the parser and a forced route: what changes the result, and nothing else."""
-    assert LocalParser().fingerprint == "local-2"
-    assert LocalParser(workers=3, password="x").fingerprint == "local-2"  # noqa: S106
-    assert LocalParser(options=LocalOptions("layout")).fingerprint == "local-2-layout"
+    assert LocalParser().fingerprint == "local-3"
+    assert LocalParser(workers=3, password="x").fingerprint == "local-3"  # noqa: S106
+    assert LocalParser(options=LocalOptions("layout")).fingerprint == "local-3-layout"
 
 
 def test_memory_errors_of_libraries_are_known_by_their_words() -> None:
@@ -195,10 +195,10 @@ def test_blank_pages_and_forced_routes(tmp_path: Path) -> None:
     doc.new_page()
     path = tmp_path / "a.pdf"
     doc.save(path)
-    assert here(path).parser == "local-2/plain"
-    assert here(path, route="layout").parser == "local-2/layout"
+    assert here(path).parser == "local-3/plain"
+    assert here(path, route="layout").parser == "local-3/layout"
     blank = here(path, 1)
-    assert (blank.parser, blank.blocks, blank.failure) == ("local-2/blank", (), None)
+    assert (blank.parser, blank.blocks, blank.failure) == ("local-3/blank", (), None)
 
 
 @pytest.mark.slow
@@ -214,7 +214,7 @@ def test_garbage_text_is_read_from_the_picture(tmp_path: Path) -> None:
         page.insert_text((10, 20 + 25 * i), "#$%&'()*+,/:;<=>?@[]^`{}~!" * 2, fontsize=8, render_mode=3)
     doc.save(tmp_path / "bad.pdf")
     got = here(tmp_path / "bad.pdf")
-    assert (got.parser, got.flags[-1]) == ("local-2/scan", "text_layer_garbage")
+    assert (got.parser, got.flags[-1]) == ("local-3/scan", "text_layer_garbage")
     assert "Readable words here" in got.text
 
 
@@ -276,7 +276,7 @@ def test_rotated_and_cropped_pages_have_boxes_as_displayed(
     path = tmp_path / "turned.pdf"
     doc.save(path)
     got = here(path)
-    assert (got.parser, got.rotation) == ("local-2/plain", 0)
+    assert (got.parser, got.rotation) == ("local-3/plain", 0)
     size = (x1 - x0, y1 - y0)
     assert (got.width, got.height) == (size[::-1] if rotation in (90, 270) else size)
     every_word_is_where_it_stands(got, path)
@@ -298,7 +298,7 @@ def test_a_lying_page_is_read_upright_and_points_back(tmp_path: Path, drawn: int
     path = tmp_path / "lying.pdf"
     doc.save(path)
     got = here(path)
-    assert (got.parser, got.rotation) == ("local-2/layout", rotation)
+    assert (got.parser, got.rotation) == ("local-3/layout", rotation)
     assert (got.width, got.height) == (612, 792)
     every_word_is_where_it_stands(got, path)
     (table,) = [b for b in got.blocks if b.kind is Kind.TABLE]

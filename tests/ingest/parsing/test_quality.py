@@ -56,7 +56,7 @@ def block(text: str, y: float, *, x: float = 50, kind: Kind = Kind.TEXT, confide
 
 def page(*blocks: Block) -> ParsedPage:
     """A page of those blocks."""
-    return ParsedPage(0, WIDTH, HEIGHT, "local-2/plain", blocks)
+    return ParsedPage(0, WIDTH, HEIGHT, "local-3/plain", blocks)
 
 
 def printed(layer: Iterable[Word]) -> Ink:

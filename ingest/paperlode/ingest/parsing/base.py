@@ -21,7 +21,7 @@ class Parser(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Name, version and result-changing options, for example ``local-2``."""
+        """Name, version and result-changing options, for example ``local-3``."""
         ...
 
     @property

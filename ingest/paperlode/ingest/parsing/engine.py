@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import Block, Box, Kind, Layer, PageBox
+from paperlode.ingest.parsing.engine_pace import hasten, without_styles
 from paperlode.ingest.parsing.formula_glyphs import glyphs_in, has_drawn_signs, roots_in, rules_in
 from paperlode.ingest.parsing.formula_text import formula_latex, is_wordy, may_be_formula
 from paperlode.ingest.parsing.geometry import Affine, map_blocks
@@ -107,6 +108,7 @@ def _read(page: pymupdf.Page, index: int, confidence: Callable[[Box], float | No
     import pymupdf
     from pymupdf4llm.helpers import utils
 
+    hasten()
     flags = (
         pymupdf.TEXT_COLLECT_STYLES
         | pymupdf.TEXT_COLLECT_VECTORS
@@ -115,7 +117,7 @@ def _read(page: pymupdf.Page, index: int, confidence: Callable[[Box], float | No
         | pymupdf.TEXT_MEDIABOX_CLIP
         | pymupdf.TEXT_IGNORE_ACTUALTEXT
     )
-    textpage = page.get_textpage(flags=flags, clip=pymupdf.INFINITE_RECT())
+    textpage = page.get_textpage(flags=without_styles(page, flags), clip=pymupdf.INFINITE_RECT())
     raw = textpage.extractDICT()["blocks"]
     if lacks_spaces(raw):
         raw = with_spaces(textpage.extractRAWDICT()["blocks"])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.document import Box
@@ -27,6 +26,8 @@ class Word:
         centres: of its characters, in points.
         size: of the font, in points.
         line: which printed line it is of (words of one line have the same number).
+        x: middle of the word, left to right.
+        y: mean height of its characters' centres.
     """
 
     text: str
@@ -35,16 +36,13 @@ class Word:
     centres: tuple[tuple[float, float], ...]
     size: float
     line: int = 0
+    x: float = field(init=False, repr=False, compare=False)
+    y: float = field(init=False, repr=False, compare=False)
 
-    @property
-    def x(self) -> float:
-        """Middle of the word, left to right."""
-        return (self.box.x0 + self.box.x1) / 2
-
-    @property
-    def y(self) -> float:
-        """Mean height of its characters' centres."""
-        return sum(y for _, y in self.centres) / len(self.centres)
+    def __post_init__(self) -> None:
+        """Its place is asked for some hundred times a word, so it is kept."""
+        object.__setattr__(self, "x", (self.box.x0 + self.box.x1) / 2)
+        object.__setattr__(self, "y", sum(y for _, y in self.centres) / len(self.centres))
 
 
 def words_of(line: dict[str, Any], mine: Sequence[Box], number: int = 0) -> Iterator[Word]:
@@ -75,9 +73,9 @@ def words_of(line: dict[str, Any], mine: Sequence[Box], number: int = 0) -> Iter
 def _word(
     chars: Sequence[tuple[str, tuple[float, float, float, float]]], line: int, size: float, *, space: bool
 ) -> Word:
-    boxes = [b for _, b in chars]
-    around = Box(min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
-    centres = tuple(((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes)
+    x0s, y0s, x1s, y1s = zip(*(b for _, b in chars), strict=True)
+    around = Box(min(x0s), min(y0s), max(x1s), max(y1s))
+    centres = tuple(((x0 + x1) / 2, (y0 + y1) / 2) for _, (x0, y0, x1, y1) in chars)
     return Word("".join(c for c, _ in chars), space, around, centres, size, line)
 
 
@@ -86,8 +84,9 @@ def place_of(word: Word, xs: Sequence[float], ys: Sequence[float]) -> tuple[int,
 
     A word is never cut by a grid line: on a scan the place of a character within its line is only an estimate.
     """
-    places = Counter(
-        (min(max(bisect_right(ys, y) - 1, 0), len(ys) - 2), min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2))
-        for x, y in word.centres
-    )
-    return max(places, key=lambda at: places[at])
+    rows, columns = len(ys) - 2, len(xs) - 2
+    places: dict[tuple[int, int], int] = {}
+    for x, y in word.centres:
+        at = (min(max(bisect_right(ys, y) - 1, 0), rows), min(max(bisect_right(xs, x) - 1, 0), columns))
+        places[at] = places.get(at, 0) + 1
+    return max(places, key=places.__getitem__)

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalOptions", "LocalParser", "parse_page"]
 
-NUMBER = 2
+NUMBER = 3
 VERSION = f"local-{NUMBER}"
-SINCE = {"blank": 2, "plain": 2, "layout": 2, "scan": 2}
+SINCE = {"blank": 2, "plain": 3, "layout": 3, "scan": 3}
 """For each way to read a page the version since which it is chosen, and reads, as it does now: raised with ``NUMBER`` for the
 ways that a change concerns."""
 SCAN_DPI = 200
@@ -74,7 +74,7 @@ class LocalParser:
 
     @property
     def fingerprint(self) -> str:
-        """``local-2``, and the route where it is forced."""
+        """``local-3``, and the route where it is forced."""
         return VERSION if self.options.route == "auto" else f"{VERSION}-{self.options.route}"
 
     @property

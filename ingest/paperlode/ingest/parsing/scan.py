@@ -28,6 +28,8 @@ _SMALLEST_SKEW = 0.15  # degrees: less moves the end of a 2000 pixel line by fiv
 _LARGEST_SKEW = 20.0
 _PAD = 0.15  # line heights of paper that the detector leaves left and right of the ink
 _PROBES = 8  # lines read both ways to tell up from down
+_ENOUGH = 3  # of them, where one way is twice as sure by then
+_SURE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,11 @@ class ScanResult:
 
 def read_scan(picture: NDArray[np.uint8], width: float, height: float, index: int) -> ScanResult:
     """Reads an RGB picture of a page of ``width`` by ``height`` points."""
-    straight, quads, to_straight, rotation, skew = upright(picture)
+    probes = _Probes()
+    straight, quads, to_straight, rotation, skew = upright(picture, probes)
     scale = width / picture.shape[1]
     rules = _rules(straight)
-    lines, unreadable = _read(straight, cut_lines(straight, quads, rules), scale)
+    lines, unreadable = _read(straight, cut_lines(straight, quads, rules), scale, probes)
     if not lines:
         return ScanResult((), rotation, skew, unreadable)
     page = _text_layer(lines, rules, straight.shape[1] * scale, straight.shape[0] * scale, scale)
@@ -65,9 +68,13 @@ def read_scan(picture: NDArray[np.uint8], width: float, height: float, index: in
 
 
 def upright(
-    picture: NDArray[np.uint8],
+    picture: NDArray[np.uint8], probes: _Probes | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], Affine, int, float]:
     """The picture turned so that its text runs left to right and level.
+
+    Args:
+        picture: RGB.
+        probes: takes what was read on the way.
 
     Returns:
         The picture, its text lines (see ``ocr.detect``), the map from old to new pixels, the clockwise turn in
@@ -79,7 +86,7 @@ def upright(
     height, width = picture.shape[:2]
     if len(quads) == 0:
         return picture, quads, Affine.quarter_turn(0, width, height), 0, 0.0
-    rotation = _turn(picture, quads)
+    rotation = _turn(picture, quads, probes or _Probes())
     turned = np.ascontiguousarray(np.rot90(picture, k=-rotation // 90))
     move = Affine.quarter_turn(rotation, width, height)
     quads = _moved(quads, move)
@@ -94,7 +101,7 @@ def upright(
     return turned, quads, move, rotation, round(skew, 2)
 
 
-def _turn(picture: NDArray[np.uint8], quads: NDArray[np.float32]) -> int:
+def _turn(picture: NDArray[np.uint8], quads: NDArray[np.float32], probes: _Probes) -> int:
     """Clockwise degrees to upright: the longest lines are read both ways, the surer way wins.
 
     ``ocr.crop`` turns tall crops left by 90 degrees, so on a page lying on its side the crops read as they would after
@@ -106,15 +113,38 @@ def _turn(picture: NDArray[np.uint8], quads: NDArray[np.float32]) -> int:
     h = np.linalg.norm(quads[:, 3] - quads[:, 0], axis=1)
     lying = float(h[h > 1.5 * w].sum()) > float(w[w >= h].sum())
     chosen = [i for i in np.argsort(-np.maximum(w, h), kind="stable") if (h[i] > 1.5 * w[i]) == lying][:_PROBES]
-    crops = [ocr.crop(picture, quads[i]) for i in chosen]
-    as_is = sum(r.confidence * len(r.text) for r in ocr.recognise(crops))
-    flipped = sum(
-        r.confidence * len(r.text) for r in ocr.recognise([np.ascontiguousarray(c[::-1, ::-1]) for c in crops])
-    )
-    over = flipped > 1.1 * as_is
+    as_is = flipped = 0.0
+    for n, i in enumerate(chosen, 1):
+        crop = ocr.crop(picture, quads[i])
+        straight, over = ocr.recognise([crop, np.ascontiguousarray(crop[::-1, ::-1])])
+        probes.keep(crop, straight)
+        as_is += straight.confidence * len(straight.text)
+        flipped += over.confidence * len(over.text)
+        if n >= _ENOUGH and max(as_is, flipped) > _SURE * min(as_is, flipped):
+            break
+    turned = flipped > 1.1 * as_is
     if lying:
-        return 90 if over else 270
-    return 180 if over else 0
+        return 90 if turned else 270
+    return 180 if turned else 0
+
+
+class _Probes:
+    """Lines read to tell up from down: those of a page that stands upright are not read again."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[NDArray[np.uint8], ocr.Reading]] = []
+
+    def keep(self, crop: NDArray[np.uint8], reading: ocr.Reading) -> None:
+        """Takes a line's picture, and what it says."""
+        self._known.append((crop, reading))
+
+    def recognise(self, crops: Sequence[NDArray[np.uint8]]) -> list[ocr.Reading]:
+        """``ocr.recognise``, but for the pictures that were read before."""
+        import numpy as np
+
+        known = [next((r for k, r in self._known if k.shape == c.shape and np.array_equal(k, c)), None) for c in crops]
+        rest = iter(ocr.recognise([c for c, r in zip(crops, known, strict=True) if r is None]))
+        return [r if r is not None else next(rest) for r in known]
 
 
 def _moved(quads: NDArray[np.float32], move: Affine) -> NDArray[np.float32]:
@@ -160,8 +190,10 @@ def _level(picture: NDArray[np.uint8], degrees: float) -> tuple[NDArray[np.uint8
     return np.asarray(out, dtype=np.uint8), Affine(*(float(v) for v in m.reshape(-1)))
 
 
-def _read(picture: NDArray[np.uint8], quads: NDArray[np.float32], scale: float) -> tuple[list[ScanLine], int]:
-    readings = ocr.recognise([ocr.crop(picture, q) for q in quads])
+def _read(
+    picture: NDArray[np.uint8], quads: NDArray[np.float32], scale: float, probes: _Probes
+) -> tuple[list[ScanLine], int]:
+    readings = probes.recognise([ocr.crop(picture, q) for q in quads])
     lines: list[ScanLine] = []
     unreadable = 0
     for quad, r in zip(quads, readings, strict=True):

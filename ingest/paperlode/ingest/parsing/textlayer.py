@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ _FEW_CHARS = 100
 _PROBE_DPI = 50
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _VOWEL = re.compile(r"[aeiouyAEIOUY]")
+_UNMAPPED = re.compile(r"[\ufffd\ue000-\uf8ff\x00-\x1f\x7f-\x9f]")
 
 
 def judge(page: pymupdf.Page, blocks: list[dict[str, Any]]) -> Verdict:
@@ -64,7 +66,7 @@ def judge(page: pymupdf.Page, blocks: list[dict[str, Any]]) -> Verdict:
     """
     spans = [s for b in blocks if b.get("type", 0) == 0 for ln in b["lines"] for s in ln["spans"] if s["text"].strip()]
     text = "".join(s["text"] for s in spans)
-    solid = [c for c in text if not c.isspace()]
+    solid = "".join(text.split())
     covered = _picture_share(page)
     searchable = covered > 0.5 and _hidden_share(spans) > 0.5
     if len(solid) < _FEW_CHARS and covered > 0.1:
@@ -100,19 +102,20 @@ def _picture_share(page: pymupdf.Page) -> float:
     return float(min(1.0, sum(abs(pymupdf.Rect(i["bbox"]) & page.rect) for i in page.get_image_info()) / area))
 
 
-def _nonsense(text: str, solid: list[str]) -> str | None:
+def _nonsense(text: str, solid: str) -> str | None:
     """Why the characters cannot be what the page shows, or None.
 
     Unmapped glyphs come out as U+FFFD, private-use or control characters; a shifted encoding as words without vowels
     or as a run of punctuation.
     """
-    unmapped = sum(c == "\ufffd" or "\ue000" <= c <= "\uf8ff" or ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in solid)
+    unmapped = len(_UNMAPPED.findall(solid))
     if unmapped > 0.1 * len(solid):
         return f"{unmapped} of {len(solid)} characters are unmapped glyphs"
     if len(solid) < _FEW_CHARS:
         return None
-    alnum = sum(c.isalnum() for c in solid)
-    dots = sum(c in ".·…_-–—|" for c in solid)  # leaders and rules are honest
+    counted = Counter(solid)
+    alnum = sum(n for c, n in counted.items() if c.isalnum())
+    dots = sum(counted[c] for c in ".·…_-–—|")  # leaders and rules are honest
     if alnum < 0.4 * (len(solid) - dots) and len(solid) - dots > _FEW_CHARS:
         return f"only {alnum} of {len(solid)} characters are letters or digits"
     words = _WORD.findall(text)

@@ -1,0 +1,144 @@
+"""The layout engine's faster functions return what those they stand for return."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pymupdf
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paperlode.ingest.parsing import engine_graphs, engine_pace
+from paperlode.ingest.parsing.engine_pace import overprinted, resized, text_pattern, without_styles
+
+RESOURCES = Path(pymupdf.__file__).parent / "layout" / "resources" / "onnx"
+
+
+@given(st.text(alphabet="ab1 2•-*+.:(※²é§\t漢$,%)<>", max_size=70))
+def test_text_pattern_is_the_engines(text: str) -> None:
+    """The description of a text is the engine's own, digit for digit."""
+    from pymupdf.layout.common_util import get_text_pattern
+
+    assert text_pattern(text) == get_text_pattern(text)
+
+
+@pytest.mark.parametrize("shape", [(79, 61, 3), (300, 300, 3), (5, 9, 3), (40, 50)])
+@pytest.mark.parametrize("gray", [False, True])
+def test_resized_is_the_engines(shape: tuple[int, ...], gray: bool) -> None:
+    """A picture in another size is the engine's own, pixel for pixel, in colour and in gray."""
+    from pymupdf.layout.common_util import resize_image
+
+    picture = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    if gray and len(shape) == 3:
+        picture[...] = picture[..., :1]
+    assert np.array_equal(resized(picture, (300, 360)), resize_image(picture, (300, 360)))
+
+
+def test_pooling_is_the_engines() -> None:
+    """What is pooled of a box is the engine's own, bit for bit, of features and of chances."""
+    from pymupdf.layout import roi_pooling
+
+    rng = np.random.default_rng(2)
+    places = [rng.integers(0, 40, 30) for _ in range(2)]
+    places += [places[0] + rng.integers(0, 9, 30), places[1] + rng.integers(0, 9, 30)]
+    features = rng.normal(size=(12, 50, 50)).astype(np.float32)
+    chances = np.exp(features) / np.exp(features).sum(axis=0)
+    slow: Any = _untouched(roi_pooling, "_path_naive")
+    for ops in (roi_pooling.DEFAULT_FEATURE_MAP_POOLING_OPS, roi_pooling.DEFAULT_CLASS_LOGITS_POOLING_OPS):
+        fast = engine_pace._pooled_in_place_of(slow)
+        assert np.array_equal(fast(features, chances, *places, ops), slow(features, chances, *places, ops))
+
+
+def _untouched(module: Any, name: str) -> Any:
+    """The function as its file has it, whoever has replaced it in this process."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location(f"fresh_{name}", module.__file__)
+    assert spec is not None and spec.loader is not None
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    return getattr(fresh, name)
+
+
+@pytest.mark.parametrize(
+    "args", [(1, 2, 3, 4), ((1, 2, 3, 4),), (pymupdf.Rect(1, 2, 3, 4),), ((1, 2), (3, 4)), ([1, 2, 3, 4],), ()]
+)
+def test_rectangles_are_the_librarys(args: tuple[Any, ...]) -> None:
+    """A rectangle made of any kind of arguments is the library's own."""
+    expected = tuple(_untouched_rect(*args))
+
+    class Rect(pymupdf.Rect):  # type: ignore[misc]
+        pass
+
+    setattr(Rect, "__init__", engine_pace._rect_in_place_of(_untouched_rect.__init__))  # noqa: B010
+    made = Rect(*args)
+    assert (made.x0, made.y0, made.x1, made.y1) == expected
+    assert all(isinstance(v, float) for v in (made.x0, made.y0, made.x1, made.y1))
+
+
+class _untouched_rect(pymupdf.Rect):  # type: ignore[misc]  # noqa: N801
+    """The library's rectangle, made as the library makes it."""
+
+    def __init__(self, *args: Any) -> None:
+        self.x0, self.y0, self.x1, self.y1 = map(float, pymupdf.util_make_rect(*args))
+
+
+def test_every_function_is_found_in_this_engine() -> None:
+    """The installed engine has all functions that are replaced, so that no gain is lost in silence."""
+    code = "from paperlode.ingest.parsing.engine_pace import hasten; print(*sorted(set(hasten())))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert done == [
+        "__init__",
+        "_path_naive",
+        "extract_rf_features",
+        "get_rf_features",
+        "get_text_pattern",
+        "intersect_rects",
+        "resize_image",
+    ]
+
+
+def page_saying(text: str, *, again: float | None = None) -> pymupdf.Page:
+    """A page with the text, printed once more so many points to the right."""
+    page = pymupdf.open().new_page()
+    page.insert_text((72, 100), text)
+    if again is not None:
+        page.insert_text((72 + again, 100), text)
+    return page
+
+
+def test_text_printed_twice_keeps_the_search_for_it() -> None:
+    """A line printed twice to look bold is read once: the search for it is left out only where no word is doubled."""
+    flags = int(pymupdf.TEXT_COLLECT_STYLES | pymupdf.TEXT_ACCURATE_BBOXES)
+    once, twice = page_saying("Total assets 4,711"), page_saying("Total assets 4,711", again=0.3)
+    assert not overprinted(once)
+    assert overprinted(twice)
+    assert without_styles(once, flags) == int(pymupdf.TEXT_ACCURATE_BBOXES)
+    assert twice.get_textpage(flags=without_styles(twice, flags)).extractText().split() == ["Total", "assets", "4,711"]
+    assert overprinted(page_saying("TToottaall"))
+
+
+def test_picture_model_says_the_same() -> None:
+    """The engine's picture model in its quicker form finds what the file's finds, to 1e-4; no PRelu is left."""
+    import onnxruntime as ort
+
+    path = RESOURCES / "feature_imf1.onnx"
+    quick = engine_graphs.with_leaky_relu(path)
+    assert quick.count(b"PRelu") < path.read_bytes().count(b"PRelu")
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    picture = np.random.default_rng(3).random((1, 1, 300, 300), dtype=np.float32)
+    before, after = (ort.InferenceSession(m, options).run(None, {"input": picture}) for m in (str(path), quick))
+    assert all(np.abs(a - b).max() < 1e-4 for a, b in zip(before, after, strict=True))
+
+
+def test_a_file_that_is_no_model_is_said_to_be_none(tmp_path: Path) -> None:
+    """Bytes that are no ONNX file are a ValueError, which leaves the file to the engine."""
+    (tmp_path / "x.onnx").write_bytes(b"\xff\xff\xff")
+    with pytest.raises(ValueError, match="no ONNX model"):
+        engine_graphs.with_leaky_relu(tmp_path / "x.onnx")
