@@ -3,7 +3,7 @@
 A third of its time went into describing each text line to its models, one attribute and one character at a time, and into
 resizing pictures with three colours as the innermost loop. The functions here return the same values, and a test holds each
 against the one that it stands for. They take their places when the engine is first used, in the process that uses it
-(``hasten``); a function that an engine of another version does not have is left alone. See decision 0011.
+(``hasten``); a function that an engine of another version does not have is left alone. See decision 0013.
 """
 
 from __future__ import annotations
