@@ -169,6 +169,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     state: StandIn
+    _counted = False
 
     def _answer(self) -> None:
         state, parts = self.state, urlsplit(self.path)
@@ -177,6 +178,7 @@ class Handler(BaseHTTPRequestHandler):
         path = parts.path
         writes = self.command == "PUT" and path.endswith("/points")
         with state.lock:
+            self._counted = writes
             state.under_way += writes
             request = Request(self.command, path, size, self.headers.get("api-key"), state.under_way, parts.query)
             state.requests.append(request)
@@ -185,8 +187,13 @@ class Handler(BaseHTTPRequestHandler):
                 threading.Event().wait(state.pause)
             self._do(request, body)
         finally:
-            with state.lock:
-                state.under_way -= writes
+            self._through()
+
+    def _through(self) -> None:
+        """The request is under way no longer: before its answer is sent, upon which the next one may come."""
+        with self.state.lock:
+            self.state.under_way -= self._counted
+            self._counted = False
 
     def _do(self, request: Request, body: Any) -> None:
         state = self.state
@@ -213,6 +220,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: Any, *, after: str | None = None) -> None:
         data = json.dumps(body).encode()
+        self._through()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
