@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from paperlode.ingest.document import Cell, Kind, Table, TablePart
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.index import Schema
 from paperlode.retrieval.search import Search
+from paperlode.retrieval.server import QdrantIndex
 from paperlode.retrieval.writer import Writer
 
 from .test_index_contract import found, index, stage
@@ -119,6 +121,35 @@ def test_a_search_during_a_publication_is_made_again(
     hits = Search(index, embedder).search("zebra", limit=10)
     assert times
     assert {h.chunk.id for h in hits} == {c.id for c in new}
+
+
+def test_no_search_finds_two_versions(index: Index, write: Write, embedder: MiniLM, chunk_of: ChunkOf) -> None:
+    """Also where versions are published faster than a search takes."""
+    if isinstance(index, QdrantIndex) and index._wire.local:
+        pytest.skip("the client's own store is not made for several threads")
+    write([chunk_of(f"zebra {i}", ordinal=i, page=i, version="v0") for i in range(5)])
+    stop, published = threading.Event(), 0
+
+    def publish() -> None:
+        nonlocal published
+        while not stop.is_set():
+            published += 1
+            stage(
+                index, embedder, [chunk_of(f"zebra {i}", ordinal=i, page=i, version=f"v{published}") for i in range(5)]
+            )
+            index.publish("d1")
+
+    writer = threading.Thread(target=publish)
+    writer.start()
+    try:
+        for _ in range(15):
+            hits = Search(index, embedder).search("zebra", limit=10)
+            assert len(hits) == 5
+            assert len({h.chunk.parser for h in hits}) == 1
+    finally:
+        stop.set()
+        writer.join()
+    assert published > 1
 
 
 KILLED = """

@@ -50,6 +50,7 @@ from .points import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import numpy as np
@@ -223,6 +224,10 @@ class EdgeIndex:
                     shard.close()
 
     # Reading
+
+    def steady(self) -> AbstractContextManager[Any]:
+        """Nothing is published meanwhile; see ``Index.steady``."""
+        return self._lock
 
     def search(self, query: HybridQuery) -> list[Scored]:
         """Candidates of all vectors, unfused; see ``Index.search``.

@@ -12,6 +12,7 @@ from .ahead import Ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
@@ -185,6 +186,10 @@ class Index(Protocol):
     @property
     def generation(self) -> int:
         """See above."""
+        ...
+
+    def steady(self) -> AbstractContextManager[Any]:
+        """While the context lasts nothing is published or discarded through this object: whoever would waits."""
         ...
 
     def stage(

@@ -42,8 +42,6 @@ DOCUMENTS = 100
 """Documents looked at by their cards."""
 PREFERRED = 8
 """Documents of the organisation that a question names whose chunks are candidates whatever else is found."""
-TRIES = 4
-"""Searches at most, where what is found changes meanwhile."""
 MAX_LIMIT = 1000
 LEAST_TERMS = 30
 """Terms of a text whose copies are folded: shorter ones are alike by chance."""
@@ -151,11 +149,10 @@ class Search:
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidRequest(f"{limit} hits were asked for.", hint=f"Ask for 1 to {MAX_LIMIT}.")
         before, hits = self._index.generation, self._search(question, limit, filters, said)
-        for _ in range(TRIES - 1):  # a document that is published in the middle would be found half as it was
-            if (now := self._index.generation) == before:
-                break
-            before, hits = now, self._search(question, limit, filters, said)
-        return hits
+        if self._index.generation == before:
+            return hits
+        with self._index.steady():  # a document that was published in the middle would be found half as it was
+            return self._search(question, limit, filters, said)
 
     def _search(self, question: str, limit: int, filters: Filter | None, said: str | None) -> list[Hit]:
         only = filters or Filter()

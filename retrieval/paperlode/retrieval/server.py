@@ -184,7 +184,7 @@ class QdrantIndex(ServerReader):
         published = [str(p.id) for p in self._scroll(where.visible(Filter(), of_it), payload=False)]
         kept: list[Any] = [i for i in published if i in staged]
         stays = [m.HasIdCondition(has_id=kept)] if kept else []
-        with self._lock.alone():
+        with self._publishing, self._lock.alone():
             if len(kept) == len(published):
                 self._forget_states(where.staged(of_it))
             elif not staged:
@@ -213,7 +213,7 @@ class QdrantIndex(ServerReader):
             self._finish(document)
             self._delete(where.staged(of_it))
         else:
-            with self._lock.alone():
+            with self._publishing, self._lock.alone():
                 self._delete(where.all_of(of_it))
         self._staged.pop(document, None)
         self._moved.pop(document, None)

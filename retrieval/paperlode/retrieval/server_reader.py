@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from . import server_filters as where
@@ -14,6 +15,7 @@ from .server_lock import SharedLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from paperlode.ingest.document import Chunk, DocumentCard
 
@@ -43,6 +45,11 @@ class ServerReader:
         self._wire, self._name, self._params = wire, name, params
         self._lock = SharedLock()
         self.generation = 0
+        self._publishing = RLock()
+
+    def steady(self) -> AbstractContextManager[Any]:
+        """Nothing is published meanwhile through this object; see ``Index.steady``."""
+        return self._publishing
 
     def search(self, query: HybridQuery) -> list[Scored]:
         """Candidates of all vectors, unfused; see ``Index.search``."""
