@@ -374,3 +374,28 @@ def test_web_addresses_are_read(web, sink, ledger):
     assert [f.code for f in report.failed] == ["source_unreadable", "source_not_found"]
     assert report.failed[0].what == f"No permission to read {address}/secret/a.pdf?…."
     assert "hush" not in str(report) + str(ledger.failures())
+
+
+def test_documents_that_fill_all_room_for_copies_do_not_wait_for_one_another(
+    bucket, sink, ledger, tmp_path, monkeypatch
+):
+    """Where the second is fetched before the first, which wants the same room: the first has it first, and both are taken."""
+    for n in range(4):
+        put(bucket, f"/b/{n}.pdf", "text " * 8, f"document {n}")
+    plain = RemoteFile.look
+
+    def slow(self):
+        if self.name == "0.pdf":
+            time.sleep(0.3)
+        return plain(self)
+
+    monkeypatch.setattr(RemoteFile, "look", slow)
+    done = []
+    copies = Copies(tmp_path / "fetched", most_bytes=90)
+    taking = threading.Thread(
+        target=lambda: done.append(go(["bucket://b"], sink, ledger, copies=copies, lanes=3)), daemon=True
+    )
+    taking.start()
+    taking.join(20.0)
+    assert done, "the run hangs"
+    assert len(done[0].ingested) == 4

@@ -57,12 +57,19 @@ class Copies:
         self._held: list[int] = []
 
     @contextmanager
-    def of(self, file: RemoteFile, *, check: Callable[[], object] = lambda: None) -> Iterator[Copy]:
+    def of(
+        self,
+        file: RemoteFile,
+        *,
+        check: Callable[[], object] = lambda: None,
+        held: Callable[[], object] = lambda: None,
+    ) -> Iterator[Copy]:
         """The document, fetched; it is there as long as the context lasts.
 
         Args:
             file: where it lies.
             check: called again and again meanwhile; what it raises ends the fetching.
+            held: called once there is room for it, before it is fetched.
 
         Raises:
             SourceNotFound, SourceUnreadable: it is gone, denied, too large, or the transfer broke off.
@@ -74,6 +81,7 @@ class Copies:
         if need > self.most_bytes:
             raise _too_large(file.uri, f"has {need / 1e6:,.0f} MB", self.most_bytes)
         with self._holding(need, check):
+            held()
             path = self._place(file.uri, 0 if now.size is None else need)
             try:
                 self._fetch(now, path, check)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +33,7 @@ from paperlode.ingest.errors import (
 )
 from paperlode.ingest.objects import RemoteFile, discover_all
 from paperlode.ingest.sources import check_unchanged, open_source, stamp
+from paperlode.ingest.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -174,10 +176,9 @@ class Feed:
         self._opening = threading.Lock()
         self._order: queue.Queue[Delivery | None] = queue.Queue(max(_DOCUMENTS_AHEAD, lanes))
         self._under_way: set[str] = set()
-        self._turns = threading.Condition()
         self._given = 0
-        self._turn = 0
-        self._passed: set[int] = set()
+        self._fetched = Turns()
+        self._claimed = Turns()
         self._lanes = [threading.Thread(target=self._lane, daemon=True, name=f"feed-{n}") for n in range(lanes)]
         self._running = lanes
 
@@ -259,12 +260,14 @@ class Feed:
 
     def _deliver(self, delivery: Delivery, found: _Found) -> None:
         digest: list[str] = []
+        if not isinstance(found.item, RemoteFile):
+            self._fetched.done(delivery.number)
         try:
             if isinstance(found.item, SourceError):
                 raise found.item
             with contextlib.closing(self._events(found.item, found, digest, delivery.number)) as events:
                 for event in events:
-                    self._pass_turn(delivery.number)
+                    self._claimed.done(delivery.number)
                     self._put(delivery.events, event)
         except _Stopped:
             raise
@@ -273,41 +276,30 @@ class Feed:
         except Exception as exc:  # noqa: BLE001  a bug met in one file must not end the run, nor pass in silence
             self._put(delivery.events, Failed(internal_error(delivery.path, exc), *digest))
         finally:
-            self._pass_turn(delivery.number)
-
-    def _wait_turn(self, number: int) -> None:
-        """Until it is known which document every file before this one holds: which of several copies names it is no race."""
-        with self._turns:
-            while self._turn < number:
-                self._check_running()
-                self._turns.wait(_POLL)
-
-    def _pass_turn(self, number: int) -> None:
-        with self._turns:
-            if number < self._turn:
-                return
-            self._passed.add(number)
-            while self._turn in self._passed:
-                self._passed.remove(self._turn)
-                self._turn += 1
-            self._turns.notify_all()
+            self._fetched.done(delivery.number)
+            self._claimed.done(delivery.number)
 
     def _events(self, file: Path | RemoteFile, found: _Found, digest: list[str], number: int) -> Generator[Event]:
         before = file.stamp() if isinstance(file, RemoteFile) else stamp(file)
         if found.stamp == before:
             yield Done()
             return
-        with self._here(file, before) as here:
+        with self._here(file, before, number) as here:
             yield from self._read(here, digest, number)
 
     @contextlib.contextmanager
-    def _here(self, file: Path | RemoteFile, before: Stamp) -> Iterator[_Here]:
-        """The document, opened; what lies elsewhere is here as long as the context lasts."""
+    def _here(self, file: Path | RemoteFile, before: Stamp, number: int) -> Iterator[_Here]:
+        """The document, opened; what lies elsewhere is here as long as the context lasts.
+
+        Room for copies is given in order: a document never waits for the room of one that has to wait for it.
+        """
         if not isinstance(file, RemoteFile):
             source = open_source(file)
             yield _Here(source, source, before, before)
             return
-        with self._copies.of(file, check=self._check_running) as copy, shown_as(file.uri, copy.path):
+        self._fetched.wait(number, self._check_running)
+        held = partial(self._fetched.done, number)
+        with self._copies.of(file, check=self._check_running, held=held) as copy, shown_as(file.uri, copy.path):
             copied = open_source(copy.path)
             source = replace(copied, uri=file.uri, name=file.name)
             yield _Here(source, copied, copy.stamp, stamp(copy.path))
@@ -315,7 +307,7 @@ class Feed:
     def _read(self, here: _Here, digest: list[str], number: int) -> Iterator[Event]:
         source = here.source
         digest.append(source.digest)
-        self._wait_turn(number)
+        self._claimed.wait(number, self._check_running)  # which of several copies names a document is no race
         with self._claiming:
             twin = source.digest in self._under_way or self._is_done(source.digest)
             if not twin:
