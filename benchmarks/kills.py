@@ -87,9 +87,9 @@ class Watched:
 
 def watch(step: Steps) -> None:
     """Puts the steps into everything that writes. Only in a process made for it."""
-    create, load = edge._create, edge._load  # noqa: SLF001
-    edge._create = lambda *a: Watched(create(*a), step)  # noqa: SLF001
-    edge._load = lambda *a: Watched(load(*a), step)  # noqa: SLF001
+    create, load = edge.create_shard, edge.load_shard
+    edge.create_shard = lambda *a: Watched(create(*a), step)
+    edge.load_shard = lambda *a: Watched(load(*a), step)
     work = Ledger._work  # noqa: SLF001
 
     @contextlib.contextmanager

@@ -37,7 +37,11 @@ def plan(
         int | None, typer.Option(min=1, help="Servers on them. [default: one a GPU]", show_default=False)
     ] = None,
     pages_per_second: Annotated[
-        float, typer.Option(min=0.001, help="Of one replica; the default is published for an A100, not measured here.")
+        float,
+        typer.Option(
+            min=0.001,
+            help="Of one replica. The default is remembered of an A100, not measured.",
+        ),
     ] = RATE,
     embedding: EmbeddingOption = None,
     password: PasswordOption = None,

@@ -11,7 +11,7 @@ from statistics import pstdev
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.errors import InvalidRequest, PaperlodeError
-from paperlode.ingest.plan_arithmetic import plan_of
+from paperlode.ingest.plan_arithmetic import GRAPH_FROM, plan_of
 from paperlode.ingest.plan_crowd import Clock, Crowd, cores
 from paperlode.ingest.plan_estimate import page_weights
 from paperlode.ingest.plan_pages import RECOGNISED, PageCost, PageKind, read_and_time
@@ -140,6 +140,8 @@ def _notes(survey: Survey, plan: Plan) -> tuple[str, ...]:
         out.append(f"{survey.done} files are in the index already and are not counted.")
     if survey.twins:
         out.append(f"{survey.twins} files have the content of another one and are not counted.")
+    if plan.chunks.value > GRAPH_FROM:
+        out.append("What the graph over so many vectors takes (time, disk, memory) is an assumption, not measured.")
     if len(survey.seen) < len(survey.files):
         out.append(f"{len(survey.seen)} of {len(survey.files)} files were opened; --seconds opens more.")
     few = [f"{e.measured} of kind {k}" for k, e in plan.kinds.items() if e.pages.value >= 1 and e.measured < 3]

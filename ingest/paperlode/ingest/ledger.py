@@ -18,9 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from paperlode.ingest.addresses import is_url
-from paperlode.ingest.document import ParsedPage, from_json, to_json
 from paperlode.ingest.errors import (
-    ArchiveCorrupt,
     DocumentNotFound,
     InvalidRequest,
     PaperlodeError,
@@ -29,11 +27,10 @@ from paperlode.ingest.errors import (
 from paperlode.ingest.ledger_arrivals import Arrival, all_arrivals, forget_arrival, put_arrival
 from paperlode.ingest.ledger_findings import (
     FlaggedPage,
-    adopt_pages,
     count_flagged,
-    flagged_pages,
     read_with,
 )
+from paperlode.ingest.ledger_pages import KeptPages
 from paperlode.ingest.ledger_prints import PrintBooks
 from paperlode.ingest.ledger_reindex import ReindexBooks
 from paperlode.ingest.ledger_rows import (
@@ -42,7 +39,6 @@ from paperlode.ingest.ledger_rows import (
     holds,
     pages_by_reader,
     pages_of,
-    put_pages,
     put_path,
     put_readers,
     recipe_columns,
@@ -61,7 +57,6 @@ from paperlode.ingest.ledger_tables import (
     documents,
     failures,
     findings,
-    loose,
     mapped,
     meta,
     metadata,
@@ -69,22 +64,21 @@ from paperlode.ingest.ledger_tables import (
     paths,
     read_by,
 )
-from paperlode.ingest.page_store import DatabasePages, few, packed, unpacked
+from paperlode.ingest.page_store import DatabasePages
 from paperlode.ingest.sources import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from paperlode.ingest.document import Source
     from paperlode.ingest.page_store import PageStore
 
 __all__ = ["Arrival", "Counts", "DocumentRecord", "FailedPage", "FailureRecord", "FlaggedPage", "Ledger", "Recipe"]
 
-_BATCH = 64
 _PATHS = 1000
 
 
-class Ledger:
+class Ledger(KeptPages):
     """The ledger. Its methods may be called from several threads; each is one transaction."""
 
     def __init__(self, engine: sa.Engine, name: str, store: PageStore | None = None) -> None:
@@ -182,53 +176,6 @@ class Ledger:
                 remove_content(db, found.coming)
         return document
 
-    def save_page(self, digest: str, parser: str, page: ParsedPage) -> None:
-        """Keep one page."""
-        self.save_pages(digest, parser, [page])
-
-    def save_pages(self, digest: str, parser: str, parsed: Sequence[ParsedPage]) -> None:
-        """Keep pages, replacing earlier ones of the same number, in one transaction."""
-        if not parsed:
-            return
-        kept = [packed(to_json(p)) for p in parsed]
-        self._store.put(dict(kept))
-        with self._work() as db:
-            put_pages(db, digest, parser, parsed, [name for name, _ in kept])
-
-    def take_over(self, digest: str, parser: str, stands: Callable[[str], bool]) -> set[int]:
-        """Keep for ``parser`` the pages that others read, and that it would read the same; none that it has read itself.
-
-        Args:
-            digest: of the bytes.
-            parser: fingerprint of the parser.
-            stands: whether it would, by what read a page (``ParsedPage.parser``).
-
-        Returns:
-            The numbers of the pages taken over.
-        """
-        with self._work() as db:
-            others = sa.select(pages.c.parser).where(pages.c.digest == digest, pages.c.parser != parser).distinct()
-            known = db.scalars(others.order_by(pages.c.parser)).all()
-        taken: set[int] = set()
-        for other in known:
-            mine = self.done_pages(digest, parser) | taken
-            batch: list[ParsedPage] = []
-            for page in self.pages(digest, other):
-                if page.failure is None and page.page not in mine and stands(page.parser):
-                    taken.add(page.page)
-                    batch.append(page)
-                if len(batch) >= _BATCH:
-                    self.save_pages(digest, parser, batch)
-                    batch = []
-            self.save_pages(digest, parser, batch)
-        return taken
-
-    def adopt_pages(self, digest: str, old: str, new: str) -> None:
-        """Keep the pages that the parser ``old`` read as pages of ``new`` too: some of them will be read again."""
-        with self._work() as db:
-            drop_pages(db, *pages_of(digest, new))
-            adopt_pages(db, digest, old, new)
-
     def arriving(self, arrival: Arrival) -> None:
         """Write down what ``finish`` will note, before the version is published: if the process dies in between, it is known."""
         with self._work() as db:
@@ -302,28 +249,11 @@ class Ledger:
             named = {"uri": other, "name": Path(other).name}
             db.execute(documents.update().where(documents.c.uri == path).values(**named))
 
-    def forget_pages(self, digest: str, parser: str) -> None:
-        """Drop the pages kept for a document (they were read from other bytes)."""
-        with self._work() as db:
-            drop_pages(db, *pages_of(digest, parser))
-            db.execute(findings.delete().where(findings.c.digest == digest, findings.c.parser == parser))
-
     def forget_index(self) -> None:
         """Note that nothing is searchable any more; pages stay, so nothing is parsed again."""
         with self._work() as db:
             db.execute(documents.update().values(status="pending", staging=False, chunks=0))
             db.execute(read_by.delete())
-
-    def prune_pages(self) -> None:
-        """Let go of what was kept of pages that no document has any more. While no page is being saved."""
-        with self._work() as db:
-            lost = list(db.scalars(sa.select(loose.c.blob)))
-        for names in few(lost):
-            with self._work() as db:
-                named = set(db.scalars(sa.select(pages.c.blob).where(pages.c.blob.in_(names))))
-            self._store.drop([n for n in names if n not in named])
-            with self._work() as db:
-                db.execute(loose.delete().where(loose.c.blob.in_(names)))
 
     def begin_removal(self, digest: str) -> None:
         """Note that the document is about to go: if the process dies now, the next run removes it from the index."""
@@ -371,55 +301,6 @@ class Ledger:
         with self._work() as db:
             rows = db.execute(held.where(paths.c.path.in_(files), *_done(recipe, whole=whole)))
             return {path: Stamp(*seen) for path, *seen in rows}
-
-    def done_pages(self, digest: str, parser: str, *, whole: bool = False) -> set[int]:
-        """Pages kept; with ``whole``, only those that did not fail."""
-        where = [*pages_of(digest, parser), *([pages.c.code == ""] if whole else [])]
-        with self._work() as db:
-            return set(db.scalars(sa.select(pages.c.page).where(*where)))
-
-    def pages(self, digest: str, parser: str, *, start: int = 0, stop: int | None = None) -> Iterator[ParsedPage]:
-        """The pages kept from ``start`` to ``stop`` (exclusive), ascending, a few at a time."""
-        after = start - 1
-        while True:
-            query = sa.select(pages.c.page, pages.c.blob).where(*pages_of(digest, parser), pages.c.page > after)
-            if stop is not None:
-                query = query.where(pages.c.page < stop)
-            with self._work() as db:
-                rows = db.execute(query.order_by(pages.c.page).limit(_BATCH)).all()
-            yield from self._load([(digest, number, blob) for number, blob in rows])
-            if len(rows) < _BATCH:
-                return
-            after = rows[-1][0]
-
-    def _load(self, wanted: Sequence[tuple[str, int, str]]) -> list[ParsedPage]:
-        """Pages, each by its document's bytes, its number, and the name under which it is kept."""
-        found = self._store.get({blob for _, _, blob in wanted})
-        return [self._decode(digest, number, blob, found.get(blob)) for digest, number, blob in wanted]
-
-    def _decode(self, digest: str, number: int, blob: str, data: bytes | None) -> ParsedPage:
-        try:
-            if data is None:
-                raise ValueError(f"{blob} is not there")
-            return from_json(ParsedPage, unpacked(blob, data))
-        except ValueError as exc:
-            raise ArchiveCorrupt(
-                f"Page {number + 1} of document {digest[:12]}, as kept by the ledger {self._name}, is damaged or missing.",
-                hint="Delete the document from the index and ingest it again.",
-            ) from exc
-
-    def failed_pages(self, digest: str, parser: str) -> list[FailedPage]:
-        """The document's pages that could not be parsed, ascending."""
-        query = sa.select(pages.c.page, pages.c.code, pages.c.message).where(
-            *pages_of(digest, parser), pages.c.code != ""
-        )
-        with self._work() as db:
-            return [FailedPage(*row) for row in db.execute(query.order_by(pages.c.page))]
-
-    def flagged_pages(self, digest: str | None = None) -> list[FlaggedPage]:
-        """Pages of a searchable document, or of all, that failed or that the judge wants looked at; by name and page."""
-        with self._work() as db:
-            return list(flagged_pages(db, digest))
 
     def documents(self) -> list[DocumentRecord]:
         """Every document, by name."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["RemoteFile", "check_addresses", "discover_all", "listed", "remote_errors", "remote_file"]
+__all__ = ["RemoteFile", "check_addresses", "discover_all", "file_system", "listed", "remote_errors", "remote_file"]
 
 _TAGS = ("etag", "md5hash", "content_md5", "content-md5", "digest", "crc32c", "generation", "checksum")
 """What tells a version for sure, by preference."""
@@ -135,7 +135,7 @@ def check_addresses(paths: Iterable[str | Path]) -> None:
     """
     for path in paths:
         if is_url(path):
-            _file_system(str(path))
+            file_system(str(path))
 
 
 def discover_all(
@@ -173,14 +173,14 @@ def remote_file(url: str) -> RemoteFile:
             f"{url} was read with parameters in its address, which are not kept.",
             hint="Ingest it again by its whole address, or from a file.",
         )
-    fs, path = _file_system(url)
+    fs, path = file_system(url)
     return RemoteFile(shown(url), name_of(url), fs, path)
 
 
 def listed(url: str) -> set[str] | None:
     """What is in a folder or bucket, as documents are recorded; None where it holds nothing, or cannot be listed whole."""
     names: set[str] = set()
-    fs, root = _file_system(url)
+    fs, root = file_system(url)
     try:
         with remote_errors(shown(url)):
             if not _look(fs, root, url)[0]:
@@ -194,7 +194,8 @@ def listed(url: str) -> set[str] | None:
     return names or None
 
 
-def _file_system(url: str) -> tuple[Any, str]:
+def file_system(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it; nothing is asked of it. Raises as ``check_addresses``."""
     try:
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]
     except ImportError:
@@ -245,7 +246,7 @@ def _found(url: str) -> Iterator[RemoteFile | SourceError]:
     uri = shown(url)
     count = 0
     try:
-        fs, path = _file_system(url)
+        fs, path = file_system(url)
         for item in _search(fs, path, url):
             count += 1
             yield item

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
 
-from paperlode.ingest.errors import ArchiveError, InvalidRequest, MissingExtra, StorageFull
+from paperlode.ingest.addresses import is_url, local_file
+from paperlode.ingest.errors import ArchiveError, StorageFull
 from paperlode.ingest.ledger_tables import metadata
 
 if TYPE_CHECKING:
@@ -150,30 +151,14 @@ class RemotePages:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            import fsspec  # type: ignore[import-untyped]
-        except ImportError as exc:
-            raise MissingExtra(
-                f"Pages cannot be kept at {url}: fsspec is not installed.", hint="pip install fsspec"
-            ) from exc
-        try:
-            self._fs, self._root = fsspec.core.url_to_fs(url)
-        except ImportError as exc:
-            raise MissingExtra(
-                f"Pages cannot be kept at {url}: {exc}.", hint=f"pip install what it names: {exc}"
-            ) from exc
-        except ValueError as exc:
-            raise InvalidRequest(
-                f"Pages cannot be kept at {url}: {exc}.", hint="Give a folder, or an address like s3://bucket/pages."
-            ) from exc
+        from paperlode.ingest.objects import file_system
+
+        self._fs, self._root = file_system(url)
         self._url = url
 
     def put(self, found: Mapping[str, bytes]) -> None:
         """See ``PageStore``."""
         with _ours(self._url):
-            if getattr(self._fs, "local_file", False):
-                for name in found:
-                    self._fs.makedirs(self._fs._parent(self._path(name)), exist_ok=True)  # noqa: SLF001
             self._fs.pipe({self._path(name): data for name, data in found.items()})
 
     def get(self, names: Collection[str]) -> dict[str, bytes]:
@@ -223,10 +208,9 @@ def _ours(where: str) -> Any:
 
 
 def open_pages(where: str) -> PageStore:
-    """The store at a folder's path or an address (``file://`` too)."""
-    if "://" not in where:
-        return FolderPages(Path(where).expanduser())
-    return RemotePages(where)
+    """The store at a folder's path (also as ``file://…``) or an address."""
+    place = local_file(where)
+    return RemotePages(where) if is_url(place) else FolderPages(Path(place).expanduser())
 
 
 def few(names: Collection[str]) -> list[list[str]]:

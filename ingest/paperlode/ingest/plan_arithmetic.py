@@ -21,7 +21,7 @@ __all__ = ["LOG_LIMIT", "plan_of", "stages_of", "wall_of"]
 LOG_LIMIT = 32 << 20
 """Bytes of the index engine's log, which is begun anew when it is full."""
 GRAPH_FROM = 20_000
-"""Chunks from which the engine builds a graph over the vectors (``EdgeIndex.EXACT_KB``)."""
+"""Chunks from which the engine builds a graph over the vectors (``edge_engine.EXACT_KB``)."""
 GRAPH_CPU = 0.003
 """CPU seconds a chunk for that graph: an assumption, not measured yet."""
 GRAPH_BYTES = 300

@@ -19,19 +19,26 @@ from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, PaperlodeError, SchemaMismatch, StorageFull
+from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, PaperlodeError, SchemaMismatch
 
+from .edge_engine import (
+    all_of,
+    between,
+    create_shard,
+    engine_sparse,
+    equals,
+    full_disk,
+    load_shard,
+    own_vector,
+    staged_of,
+)
 from .index import Filter
 from .legs import meaning_legs, put_together, trait_legs, word_legs
 from .lexical import SparseVector
 from .points import (
     CARD,
-    DENSE,
-    INTEGERS,
-    KEYWORDS,
     PLACE,
     ROWS,
-    SPARSE,
     STAGED,
     STATE,
     SWAPPED,
@@ -63,7 +70,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EdgeIndex"]
 
-EXACT_KB = 32_000
 MIN_FREE = 128 << 20
 """Bytes that must be free before a write: the engine maps its files, and a full disk would kill the process."""
 MANY_ROWS = 20_000
@@ -101,7 +107,7 @@ class EdgeIndex:
         path.mkdir(parents=True, exist_ok=True)
         self._need_room()
         with self._engine("cannot be opened"):
-            self._shard: Any = _create(path, self._dimensions) if create else _load(path, self._dimensions)
+            self._shard: Any = create_shard(path, self._dimensions) if create else load_shard(path, self._dimensions)
             self._recover()
             self._size = self._count()
 
@@ -128,14 +134,14 @@ class EdgeIndex:
         for i, chunk in enumerate(chunks):
             page, entries = pages[i] if pages else None, rows[i] if rows is not None else None
             pair = pairs[i] if pairs is not None else None
-            vectors = vectors_of(chunk, dense[i], sparse[i], page=page, rows=entries, pairs=pair, sparse=_sparse)
+            vectors = vectors_of(chunk, dense[i], sparse[i], page=page, rows=entries, pairs=pair, sparse=engine_sparse)
             points.append((chunk.id, vectors, payload_of(chunk, roles[i] if roles is not None else ())))
         self._insert(points)
 
     def stage_card(self, card: DocumentCard, whole: SparseVector, version: str = "") -> None:
         """Stores a document's card, invisibly; see ``Index.stage_card``."""
         point, payload = card_point(card, whole, version)
-        self._insert([(point, {WHOLE: _sparse(whole)}, payload)])
+        self._insert([(point, {WHOLE: engine_sparse(whole)}, payload)])
 
     def _insert(self, points: Sequence[tuple[str, dict[str, Any], dict[str, Any]]]) -> None:
         self._need_room()
@@ -195,7 +201,7 @@ class EdgeIndex:
         if staged_only and document not in self._staged:
             return
         with self._lock, self._engine("cannot be written"):
-            which = _staged_of(document) if staged_only else _must(_is("document", document))
+            which = staged_of(document) if staged_only else all_of(equals("document", document))
             if not staged_only:
                 self.generation += 1
                 self._size -= self._count(document)
@@ -292,7 +298,7 @@ class EdgeIndex:
         if leg.vector is None:
             return None
         return Query.Nearest(
-            _sparse(leg.vector) if isinstance(leg.vector, SparseVector) else leg.vector, using=leg.using
+            engine_sparse(leg.vector) if isinstance(leg.vector, SparseVector) else leg.vector, using=leg.using
         )
 
     def cards(self, terms: SparseVector, limit: int, documents: Sequence[str] = ()) -> list[tuple[DocumentCard, float]]:
@@ -301,7 +307,10 @@ class EdgeIndex:
 
         if not terms.indices:
             return []
-        asked, only = Query.Nearest(_sparse(terms), using=WHOLE), self._condition(Filter(documents=tuple(documents)))
+        asked, only = (
+            Query.Nearest(engine_sparse(terms), using=WHOLE),
+            self._condition(Filter(documents=tuple(documents))),
+        )
         request = QueryRequest(limit=limit, query=asked, filter=only, with_payload=PayloadSelector.Include([CARD]))
         with self._lock, self._engine("cannot be read"):
             return [(card_from(p.payload), p.score) for p in self._shard.query(request)]
@@ -317,7 +326,7 @@ class EdgeIndex:
 
         if not windows:
             return []
-        any_of = EdgeFilter(should=[_must(_is("document", d), _between("ordinal", a, b)) for d, a, b in windows])
+        any_of = EdgeFilter(should=[all_of(equals("document", d), between("ordinal", a, b)) for d, a, b in windows])
         with self._lock, self._engine("cannot be read"):
             points = list(self._scroll(Filter(), True, any_of))  # choosing among the fields takes longer
         found = [passage_from(str(r.id), r.payload) for r in points]
@@ -331,7 +340,7 @@ class EdgeIndex:
             order = sorted(
                 (int(r.payload["ordinal"]), str(r.id))
                 for r in self._scroll(
-                    Filter(documents=(document,)), PayloadSelector.Include(["ordinal"]), _between("ordinal", 0, None)
+                    Filter(documents=(document,)), PayloadSelector.Include(["ordinal"]), between("ordinal", 0, None)
                 )
             )
         for start in range(0, len(order), SCROLL):
@@ -339,7 +348,7 @@ class EdgeIndex:
 
     def labelled(self, document: str, label: str, *, referring: bool = False) -> list[Chunk]:
         """Chunks with a label, or that refer to it; see ``Index.labelled``."""
-        which = _must(_is("references" if referring else "labels", label))
+        which = all_of(equals("references" if referring else "labels", label))
         with self._lock, self._engine("cannot be read"):
             found = list(self._scroll(Filter(documents=(document,)), True, which))
         return sorted((chunk_from(str(r.id), r.payload) for r in found), key=lambda c: c.ordinal)
@@ -350,7 +359,7 @@ class EdgeIndex:
 
         with self._lock, self._engine("cannot be read"):
             cards = self._scroll(
-                Filter(documents=(document,)), PayloadSelector.Include([VERSION]), _must(_is("kind", CARD))
+                Filter(documents=(document,)), PayloadSelector.Include([VERSION]), all_of(equals("kind", CARD))
             )
             return next((str(p.payload.get(VERSION, "")) for p in cards), "")
 
@@ -361,7 +370,7 @@ class EdgeIndex:
     def points(self) -> Iterator[StoredPoint]:
         """All published points with their vectors, by id, a few hundred in memory at a time: for copying."""
         for p in self._pages(payload=True, vectors=True):
-            yield StoredPoint(str(p.id), p.payload, {k: _own(v) for k, v in p.vector.items()})
+            yield StoredPoint(str(p.id), p.payload, {k: own_vector(v) for k, v in p.vector.items()})
 
     def _pages(self, *, payload: bool, vectors: bool) -> Iterator[Any]:
         from qdrant_edge import ScrollRequest
@@ -398,14 +407,14 @@ class EdgeIndex:
         from qdrant_edge import CountRequest, UpdateOperation
         from qdrant_edge import Filter as EdgeFilter
 
-        staged, swapped = _is(STATE, STAGED), _is(SWAPPED, YES)
+        staged, swapped = equals(STATE, STAGED), equals(SWAPPED, YES)
         if not self._shard.count(CountRequest(exact=True, filter=EdgeFilter(should=[staged, swapped]))):
             return
         old = EdgeFilter(must=[swapped], must_not=[staged])
         self._shard.update(UpdateOperation.delete_points_by_filter(old))
-        if new := [p.id for p in self._scroll(_must(swapped, staged), False)]:
+        if new := [p.id for p in self._scroll(all_of(swapped, staged), False)]:
             self._shard.update(UpdateOperation.delete_payload(new, [STATE, SWAPPED]))
-        self._shard.update(UpdateOperation.delete_points_by_filter(_must(staged)))
+        self._shard.update(UpdateOperation.delete_points_by_filter(all_of(staged)))
         self._shard.flush()
 
     def _count(self, document: str | None = None) -> int:
@@ -413,7 +422,7 @@ class EdgeIndex:
         from qdrant_edge import Filter as EdgeFilter
 
         found = self._condition(Filter(documents=(document,) if document is not None else ()))
-        only = EdgeFilter(must=[found] if found is not None else None, must_not=[_is("kind", CARD)])
+        only = EdgeFilter(must=[found] if found is not None else None, must_not=[equals("kind", CARD)])
         return int(self._shard.count(CountRequest(exact=True, filter=only)))
 
     def _retrieve(self, ids: Sequence[str], *, with_payload: Any) -> dict[str, dict[str, Any]]:
@@ -449,8 +458,8 @@ class EdgeIndex:
             FieldCondition(key, match=MatchAny([str(v) for v in values])) for key, values in restricted(only) if values
         ]
         if only.pages:
-            must.append(_between("pages", *only.pages))
-        must_not = [_is(STATE, STAGED)] if self._staged else []
+            must.append(between("pages", *only.pages))
+        must_not = [equals(STATE, STAGED)] if self._staged else []
         if only.without_flags:
             must_not.append(FieldCondition("flags", match=MatchAny(list(only.without_flags))))
         return EdgeFilter(must=must or None, must_not=must_not or None) if must or must_not else None
@@ -458,7 +467,7 @@ class EdgeIndex:
     def _need_room(self) -> None:
         free = shutil.disk_usage(self._path).free
         if free < self._min_free:
-            raise _full(self._path, f"{free >> 20} MB are free, {self._min_free >> 20} MB are needed")
+            raise full_disk(self._path, f"{free >> 20} MB are free, {self._min_free >> 20} MB are needed")
 
     @contextmanager
     def _engine(self, what: str) -> Iterator[None]:
@@ -469,96 +478,13 @@ class EdgeIndex:
             raise
         except BaseException as exc:
             if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
-                raise _full(self._path, str(exc)) from exc
+                raise full_disk(self._path, str(exc)) from exc
             # The engine raises bare Exception, and PanicException (no Exception) where Rust code gave up.
             if type(exc) is not Exception and type(exc).__name__ != "PanicException":
                 raise
             if "No space left" in str(exc) or "os error 28" in str(exc):
-                raise _full(self._path, str(exc)) from exc
+                raise full_disk(self._path, str(exc)) from exc
             raise ArchiveCorrupt(
                 f"The index in {self._path} {what}: {str(exc).splitlines()[0][:300]}.",
                 hint="Delete its folder and ingest again; pages that were read before are not read twice.",
             ) from exc
-
-
-def _full(path: Path, why: str) -> StorageFull:
-    return StorageFull(f"There is no room to write the index in {path}: {why}.", hint="Free some space and run again.")
-
-
-def _config(dimensions: int) -> Any:
-    from qdrant_edge import (
-        Distance,
-        EdgeConfig,
-        EdgeOptimizersConfig,
-        EdgeSparseVectorParams,
-        EdgeVectorParams,
-        HnswIndexConfig,
-        Modifier,
-        MultiVectorComparator,
-        MultiVectorConfig,
-    )
-
-    best = MultiVectorConfig(comparator=MultiVectorComparator.MaxSim)
-    no_graph = HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=0)  # rows are gone through whatever there is
-    return EdgeConfig(
-        vectors={
-            DENSE: EdgeVectorParams(size=dimensions, distance=Distance.Cosine),
-            ROWS: EdgeVectorParams(
-                size=dimensions, distance=Distance.Cosine, multivector_config=best, hnsw_config=no_graph
-            ),
-        },
-        sparse_vectors={name: EdgeSparseVectorParams(modifier=Modifier.Idf) for name in SPARSE},
-        optimizers=EdgeOptimizersConfig(indexing_threshold=EXACT_KB),
-    )
-
-
-def _create(path: Path, dimensions: int) -> Any:
-    from qdrant_edge import EdgeShard, PayloadSchemaType, UpdateOperation
-
-    shard = EdgeShard.create(str(path), _config(dimensions))
-    for field in KEYWORDS:
-        shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
-    for field in INTEGERS:
-        shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Integer))
-    shard.update(UpdateOperation.create_field_index(SWAPPED, PayloadSchemaType.Keyword))
-    shard.flush()
-    return shard
-
-
-def _load(path: Path, dimensions: int) -> Any:
-    from qdrant_edge import EdgeShard
-
-    return EdgeShard.load(str(path), _config(dimensions))
-
-
-def _sparse(vector: SparseVector) -> Any:
-    from qdrant_edge import SparseVector as EdgeSparseVector
-
-    return EdgeSparseVector(list(vector.indices), list(vector.values))
-
-
-def _own(vector: Any) -> Any:
-    """The engine's vector as ``StoredPoint`` has it."""
-    return SparseVector(tuple(vector.indices), tuple(vector.values)) if hasattr(vector, "indices") else vector
-
-
-def _is(key: str, value: str) -> Any:
-    from qdrant_edge import FieldCondition, MatchValue
-
-    return FieldCondition(key, match=MatchValue(value))
-
-
-def _between(key: str, first: int, last: int | None) -> Any:
-    from qdrant_edge import FieldCondition, RangeFloat
-
-    return FieldCondition(key, range=RangeFloat(gte=first, lte=last))
-
-
-def _must(*conditions: Any) -> Any:
-    from qdrant_edge import Filter as EdgeFilter
-
-    return EdgeFilter(must=list(conditions))
-
-
-def _staged_of(document: str) -> Any:
-    return _must(_is("document", document), _is(STATE, STAGED))

@@ -1,0 +1,113 @@
+"""Pieces of Qdrant Edge as the embedded index uses them: how a shard is kept, made and opened, and the engine's filters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paperlode.ingest.errors import StorageFull
+
+from .lexical import SparseVector
+from .points import DENSE, INTEGERS, KEYWORDS, ROWS, SPARSE, STAGED, STATE, SWAPPED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "EXACT_KB", "all_of", "between", "create_shard", "engine_sparse", "equals", "full_disk", "load_shard", "own_vector",
+    "staged_of",
+]  # fmt: skip
+
+EXACT_KB = 32_000
+"""Kilobytes of vectors up to which they are searched exactly."""
+
+
+def full_disk(path: Path, why: str) -> StorageFull:
+    """The error for a disk without room."""
+    return StorageFull(f"There is no room to write the index in {path}: {why}.", hint="Free some space and run again.")
+
+
+def config(dimensions: int) -> Any:
+    """How a shard is kept."""
+    from qdrant_edge import (
+        Distance,
+        EdgeConfig,
+        EdgeOptimizersConfig,
+        EdgeSparseVectorParams,
+        EdgeVectorParams,
+        HnswIndexConfig,
+        Modifier,
+        MultiVectorComparator,
+        MultiVectorConfig,
+    )
+
+    best = MultiVectorConfig(comparator=MultiVectorComparator.MaxSim)
+    no_graph = HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=0)  # rows are gone through whatever there is
+    return EdgeConfig(
+        vectors={
+            DENSE: EdgeVectorParams(size=dimensions, distance=Distance.Cosine),
+            ROWS: EdgeVectorParams(
+                size=dimensions, distance=Distance.Cosine, multivector_config=best, hnsw_config=no_graph
+            ),
+        },
+        sparse_vectors={name: EdgeSparseVectorParams(modifier=Modifier.Idf) for name in SPARSE},
+        optimizers=EdgeOptimizersConfig(indexing_threshold=EXACT_KB),
+    )
+
+
+def create_shard(path: Path, dimensions: int) -> Any:
+    """A new, empty shard."""
+    from qdrant_edge import EdgeShard, PayloadSchemaType, UpdateOperation
+
+    shard = EdgeShard.create(str(path), config(dimensions))
+    for field in KEYWORDS:
+        shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
+    for field in INTEGERS:
+        shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Integer))
+    shard.update(UpdateOperation.create_field_index(SWAPPED, PayloadSchemaType.Keyword))
+    shard.flush()
+    return shard
+
+
+def load_shard(path: Path, dimensions: int) -> Any:
+    """The shard in a folder."""
+    from qdrant_edge import EdgeShard
+
+    return EdgeShard.load(str(path), config(dimensions))
+
+
+def engine_sparse(vector: SparseVector) -> Any:
+    """The engine's form of a sparse vector."""
+    from qdrant_edge import SparseVector as EdgeSparseVector
+
+    return EdgeSparseVector(list(vector.indices), list(vector.values))
+
+
+def own_vector(vector: Any) -> Any:
+    """The engine's vector as ``StoredPoint`` has it."""
+    return SparseVector(tuple(vector.indices), tuple(vector.values)) if hasattr(vector, "indices") else vector
+
+
+def equals(key: str, value: str) -> Any:
+    """The condition: the field has this word."""
+    from qdrant_edge import FieldCondition, MatchValue
+
+    return FieldCondition(key, match=MatchValue(value))
+
+
+def between(key: str, first: int, last: int | None) -> Any:
+    """The condition: the field has a number in that range, both ends included."""
+    from qdrant_edge import FieldCondition, RangeFloat
+
+    return FieldCondition(key, range=RangeFloat(gte=first, lte=last))
+
+
+def all_of(*conditions: Any) -> Any:
+    """The filter: all of these hold."""
+    from qdrant_edge import Filter as EdgeFilter
+
+    return EdgeFilter(must=list(conditions))
+
+
+def staged_of(document: str) -> Any:
+    """The filter: points of the document that wait to be published."""
+    return all_of(equals("document", document), equals(STATE, STAGED))
