@@ -31,7 +31,9 @@ from latency_scale import VOCABULARY, organisation, questions, vocabulary
 
 from paperlode.ingest.document import Box, Chunk, DocumentCard, Kind, Layer, PageBox, chunk_id
 from paperlode.retrieval.cards import sparse_whole
-from paperlode.retrieval.edge import EdgeIndex, _config
+from paperlode.retrieval.edge import EdgeIndex
+from paperlode.retrieval.edge_engine import config
+from paperlode.retrieval.fields import pair_term
 from paperlode.retrieval.index import Schema
 from paperlode.retrieval.lexical import CHUNK_TERMS, PAGE_TERMS, SparseVector, term_counts
 from paperlode.retrieval.points import DENSE, LEXICAL, PAGE, PAIRS, ROWS, payload_of
@@ -112,8 +114,7 @@ def documents(chunks: int, each: int) -> Iterator[Made]:
     rng = np.random.default_rng(7)
     centres = np.random.default_rng(1).standard_normal((CENTRES, DIMENSIONS)).astype(np.float32)
     words = vocabulary(np.random.default_rng(0))
-    encoded = [w.encode() for w in words]
-    terms = np.array([next(iter(term_counts(w)), crc32(b)) for w, b in zip(words, encoded, strict=True)], np.int64)
+    terms = np.array([next(iter(term_counts(w)), crc32(w.encode())) for w in words], np.int64)
     likely = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
     likely /= likely[-1]
     none = np.zeros((0, DIMENSIONS), np.float32)
@@ -122,9 +123,7 @@ def documents(chunks: int, each: int) -> Iterator[Made]:
         digest, name = f"{d:064x}", organisation(words, d // 4 % 1000)
         picked = np.searchsorted(likely, rng.random((n, WORDS)))
         texts = [" ".join([words[i] for i in row]) for row in picked]
-        found = [
-            sorted({crc32(b"%b %b" % (encoded[a], encoded[b])) for a, b in pairwise(row)}) for row in picked.tolist()
-        ]
+        found = [sorted({pair_term(words[a], words[b]) for a, b in pairwise(row)}) for row in picked.tolist()]
         noise = rng.standard_normal((n, DIMENSIONS), dtype=np.float32)
         dense = _unit(centres[rng.integers(CENTRES, size=n)] + 0.7 * noise)
         tables = rng.random(n) < 0.1
@@ -209,7 +208,7 @@ def build(work: Path, chunks: int, each: int) -> dict[str, Any]:
 
     index = EdgeIndex(work / "edge", Schema.of(Ready()), create=True)
     (work / "bare").mkdir()
-    shard = EdgeShard.create(str(work / "bare"), _config(DIMENSIONS))
+    shard = EdgeShard.create(str(work / "bare"), config(DIMENSIONS))
     wall, cpu = dict.fromkeys(("ours", "bare"), 0.0), dict.fromkeys(("ours", "bare"), 0.0)
     written, parts = 0, []
     for n, made in enumerate(documents(chunks, each)):

@@ -403,9 +403,9 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return _ADAPTERS[kind.__name__]
 
 
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """Any value of this module as JSON, losslessly."""
-    data: bytes = _adapter(type(value)).dump_json(value, indent=indent)
+def to_json(value: Any, *, indent: int | None = None, brief: bool = False) -> str:
+    """Any value of this module as JSON, losslessly; ``brief`` leaves out what has its default value."""
+    data: bytes = _adapter(type(value)).dump_json(value, indent=indent, exclude_defaults=brief)
     return data.decode()
 
 

@@ -1,8 +1,9 @@
 """The embedded index: Qdrant's engine in this process, one shard in one folder.
 
-A staged point carries ``state: staged``; publishing removes that field from a whole document in one logged operation,
-so that a crash leaves all of it or none. Where there is an older version, all points that are to change, old and new, are
-marked ``swapped`` in one operation first: a crash after it is completed, one before it undone, when the shard is opened.
+A document of which nothing is published waits in memory, and is written in one logged operation: a crash leaves all of it
+or none. What does not fit there, or takes the place of an older version, is staged: its points carry ``state: staged``, and
+publishing removes that field from all in one operation. Where there is an older version, all points that are to change, old
+and new, are marked ``swapped`` in one operation first: a crash after it is completed, one before it undone, at the next start.
 Nobody searches in between. (A flag ``visible: true`` to be matched cost 54 ms a search over 7,000 points, its absence
 costs nothing.)
 
@@ -12,52 +13,37 @@ Vectors are searched exactly up to ``EXACT_KB`` of them (about 20,000 chunks, 2 
 
 from __future__ import annotations
 
-import errno
 import shutil
-from contextlib import contextmanager
-from dataclasses import replace
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, PaperlodeError, SchemaMismatch
+from paperlode.ingest.errors import ArchiveNotFound, SchemaMismatch
 
 from .edge_engine import (
     all_of,
-    between,
     create_shard,
     engine_sparse,
     equals,
     full_disk,
     load_shard,
-    own_vector,
     staged_of,
 )
+from .edge_reader import EdgeReader
+from .edge_waiting import Waiting
 from .index import Filter
-from .legs import meaning_legs, put_together, trait_legs, word_legs
-from .lexical import SparseVector
 from .points import (
-    CARD,
     PLACE,
-    ROWS,
     STAGED,
     STATE,
     SWAPPED,
-    VERSION,
     WHOLE,
-    StoredPoint,
-    card_from,
     card_point,
-    chunk_from,
-    passage_from,
     payload_of,
     place_in_order,
-    restricted,
     vectors_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -65,21 +51,18 @@ if TYPE_CHECKING:
 
     from paperlode.ingest.document import Chunk, DocumentCard
 
-    from .index import HybridQuery, Passage, Schema, Scored
-    from .legs import Leg
+    from .index import Schema
+    from .lexical import SparseVector
 
 __all__ = ["EdgeIndex"]
 
 MIN_FREE = 128 << 20
 """Bytes that must be free before a write: the engine maps its files, and a full disk would kill the process."""
-MANY_ROWS = 20_000
-"""Chunks of an index in which table rows are compared only for what the other vectors have found."""
-SCROLL = 512
 YES = "yes"
 """Of points that are ``swapped``: the engine's filters find no truth values."""
 
 
-class EdgeIndex:
+class EdgeIndex(EdgeReader):
     """An ``Index`` on Qdrant Edge.
 
     Args:
@@ -97,17 +80,17 @@ class EdgeIndex:
 
     def __init__(self, path: Path, schema: Schema, *, create: bool = False, min_free: int = MIN_FREE) -> None:
         schema.check()
-        self._path, self._dimensions, self._min_free = path, schema.dimensions, min_free
-        self._lock = RLock()
+        super().__init__(path)
+        self._dimensions, self._min_free = schema.dimensions, min_free
         self._staged: dict[str, set[str]] = {}
+        self._waiting = Waiting()
         self._moved: dict[str, dict[str, dict[str, Any]]] = {}
-        self.generation = 0
         if not create and not (path / "edge_config.json").exists():
             raise ArchiveNotFound(f"There is no index in {path}.", hint="Ingest documents into it first.")
         path.mkdir(parents=True, exist_ok=True)
         self._need_room()
         with self._engine("cannot be opened"):
-            self._shard: Any = create_shard(path, self._dimensions) if create else load_shard(path, self._dimensions)
+            self._shard = create_shard(path, self._dimensions) if create else load_shard(path, self._dimensions)
             self._recover()
             self._size = self._count()
 
@@ -145,14 +128,25 @@ class EdgeIndex:
 
     def _insert(self, points: Sequence[tuple[str, dict[str, Any], dict[str, Any]]]) -> None:
         self._need_room()
-        from qdrant_edge import Point, UpdateMode, UpdateOperation
-
         with self._lock, self._engine("cannot be written"):
-            for point, _, payload in points:  # before the write: a write that fails half way must stay hidden too
+            for point, vectors, payload in points:
                 self._staged.setdefault(payload["document"], set()).add(point)
-            if points:
-                made = [Point(i, v, p | {STATE: STAGED}) for i, v, p in points]
-                self._shard.update(UpdateOperation.upsert_points(made, update_mode=UpdateMode.InsertOnly))
+                self._waiting.add(point, vectors, payload)
+            if self._waiting.too_many:
+                for document in self._waiting.documents():
+                    self._write_hidden(document)
+
+    def _write_hidden(self, document: str) -> None:
+        """Puts what waits of a document into the shard, not to be seen before it is published."""
+        if points := self._waiting.hidden(document):
+            self._hidden.add(document)  # before the write: one that fails half way must stay hidden too
+            self._upsert(points)
+            self._waiting.drop(document)
+
+    def _upsert(self, points: Sequence[Any]) -> None:
+        from qdrant_edge import UpdateMode, UpdateOperation
+
+        self._shard.update(UpdateOperation.upsert_points(list(points), update_mode=UpdateMode.InsertOnly))
 
     def hold(self, chunks: Sequence[Chunk]) -> set[str]:
         """Keeps what is published of these; see ``Index.hold``."""
@@ -161,8 +155,10 @@ class EdgeIndex:
         if not chunks:
             return set()
         with self._lock, self._engine("cannot be read"):
-            records = self._shard.retrieve([c.id for c in chunks], PayloadSelector.Include([*PLACE, STATE]), False)
-            lie = {str(r.id): r.payload for r in records if STATE not in r.payload}
+            records = self._shard.retrieve(
+                [c.id for c in chunks], PayloadSelector.Include([*PLACE, STATE, "document"]), False
+            )
+            lie = {str(r.id): r.payload for r in records if self._is_shown(r.payload)}
             for chunk in chunks:
                 if (there := lie.get(chunk.id)) is None:
                     continue
@@ -179,11 +175,19 @@ class EdgeIndex:
 
         with self._lock, self._engine("cannot be written"):
             staged, moved = self._staged.setdefault(document, set()), self._moved.pop(document, {})
+            waiting = self._waiting.of(document)
             present = [p.id for p in self._scroll(Filter(documents=(document,)), False)]
             old = [i for i in present if str(i) not in staged]
             new: list[Any] = sorted(staged.difference(map(str, present)))
             self._size += len(new) - len(old)  # counting takes time by the size of the index
             self.generation += 1
+            if waiting and not present and document not in self._hidden:
+                self._half.add(document)
+                self._upsert(waiting)
+                self._half.discard(document)
+                new = []
+            else:
+                self._write_hidden(document)
             if old and new:
                 self._shard.update(UpdateOperation.set_payload([*old, *new], {SWAPPED: YES}))
             if old:
@@ -193,6 +197,8 @@ class EdgeIndex:
             for point, place in moved.items():
                 self._shard.update(UpdateOperation.set_payload([point], place))
             del self._staged[document]
+            self._waiting.drop(document)
+            self._hidden.discard(document)
 
     def discard(self, document: str, *, staged_only: bool = False) -> None:
         """Forgets a document, or only what was staged for it."""
@@ -201,17 +207,28 @@ class EdgeIndex:
         if staged_only and document not in self._staged:
             return
         with self._lock, self._engine("cannot be written"):
-            which = staged_of(document) if staged_only else all_of(equals("document", document))
+            self._waiting.drop(document)
+            if staged_only and document not in self._hidden | self._half:
+                self._staged.pop(document, None)
+                self._moved.pop(document, None)
+                return
+            which = (
+                staged_of(document)
+                if staged_only and document in self._hidden
+                else all_of(equals("document", document))
+            )
             if not staged_only:
                 self.generation += 1
                 self._size -= self._count(document)
             self._shard.update(UpdateOperation.delete_points_by_filter(which))
             self._staged.pop(document, None)
             self._moved.pop(document, None)
+            self._hidden.discard(document)
+            self._half.discard(document)
             self._shard.flush()
 
     def flush(self) -> None:
-        """Makes everything durable, staged points too."""
+        """Makes what is published durable."""
         with self._lock, self._engine("cannot be written"):
             self._shard.flush()
 
@@ -228,177 +245,6 @@ class EdgeIndex:
             if shard is not None:
                 with self._engine("cannot be closed"):
                     shard.close()
-
-    # Reading
-
-    def steady(self) -> AbstractContextManager[Any]:
-        """Nothing is published meanwhile; see ``Index.steady``."""
-        return self._lock
-
-    def search(self, query: HybridQuery) -> list[Scored]:
-        """Candidates of all vectors, unfused; see ``Index.search``.
-
-        In a large index the rows of tables are compared for the candidates of the other vectors alone: the engine goes
-        through all rows (12 ms for 120,000 of them), whatever their index.
-        """
-        ids: dict[int, Any] = {}  # hashing a UUID, and making one anew, take longer than all the rest here
-        legs = word_legs(query)
-        with self._lock, self._engine("cannot be read"):
-            found = self._run(legs, query.limit, ids)
-        meant = meaning_legs(query)  # outside: others search while the vector is waited for
-        with self._lock, self._engine("cannot be read"):
-            late = [leg for leg in meant if leg.using == ROWS] if self._size > MANY_ROWS else []
-            meant = [leg for leg in meant if leg not in late] if late else meant
-            found += self._run(meant, query.limit, ids)
-            narrow = [replace(leg, filter=Filter()) for leg in late[:1]] + trait_legs(query)
-            found += self._run(narrow, len(ids), ids, among=set(ids.values())) if ids else ([],) * len(narrow)
-        return put_together([*legs, *meant, *narrow], found, lambda key: str(ids[key]))
-
-    def _run(
-        self, legs: Sequence[Leg], limit: int, ids: dict[int, Any], among: set[Any] | None = None
-    ) -> list[list[tuple[int, float]]]:
-        """What each leg finds, ``among`` these ids; ``ids`` takes up those that are new."""
-        from qdrant_edge import Filter as EdgeFilter
-        from qdrant_edge import HasIdCondition, IdfParams, QueryBatchRequest, QueryRequest, SearchParams
-
-        here = HasIdCondition(among) if among is not None else None
-        conditions: dict[Filter, Any] = {}
-        requests = []
-        for leg in legs:
-            if leg.filter not in conditions:
-                conditions[leg.filter] = self._condition(leg.filter)
-            only = conditions[leg.filter]
-            if here is not None:
-                only = EdgeFilter(must=[here, *([only] if only is not None else [])])
-            sparse = isinstance(leg.vector, SparseVector)
-            corpus = self._condition(Filter(documents=leg.corpus)) if leg.corpus and sparse else None
-            requests.append(
-                QueryRequest(
-                    limit=limit,
-                    query=self._nearest(leg),
-                    filter=only,
-                    params=SearchParams(idf=IdfParams(corpus)) if corpus is not None else None,
-                )
-            )
-        out: list[list[tuple[int, float]]] = []
-        for points in self._shard.query_batch(QueryBatchRequest(requests)) if requests else ():
-            scores = []
-            for p in points:
-                uuid = p.id
-                key = uuid.int
-                ids[key] = uuid
-                scores.append((key, p.score))
-            out.append(scores)
-        return out
-
-    @staticmethod
-    def _nearest(leg: Leg) -> Any:
-        from qdrant_edge import Query
-
-        if leg.vector is None:
-            return None
-        return Query.Nearest(
-            engine_sparse(leg.vector) if isinstance(leg.vector, SparseVector) else leg.vector, using=leg.using
-        )
-
-    def cards(self, terms: SparseVector, limit: int, documents: Sequence[str] = ()) -> list[tuple[DocumentCard, float]]:
-        """The documents that fit the terms best; see ``Index.cards``."""
-        from qdrant_edge import PayloadSelector, Query, QueryRequest
-
-        if not terms.indices:
-            return []
-        asked, only = (
-            Query.Nearest(engine_sparse(terms), using=WHOLE),
-            self._condition(Filter(documents=tuple(documents))),
-        )
-        request = QueryRequest(limit=limit, query=asked, filter=only, with_payload=PayloadSelector.Include([CARD]))
-        with self._lock, self._engine("cannot be read"):
-            return [(card_from(p.payload), p.score) for p in self._shard.query(request)]
-
-    def get(self, ids: Sequence[str]) -> list[Chunk]:
-        """Published chunks by id, in the order asked, unknown ones left out."""
-        found = self._retrieve(ids, with_payload=True)
-        return [chunk_from(i, found[i]) for i in ids if i in found]
-
-    def passages(self, windows: Sequence[tuple[str, int, int]]) -> list[Passage]:
-        """Shown text of windows of ordinals, ordered by document and ordinal, each once."""
-        from qdrant_edge import Filter as EdgeFilter
-
-        if not windows:
-            return []
-        any_of = EdgeFilter(should=[all_of(equals("document", d), between("ordinal", a, b)) for d, a, b in windows])
-        with self._lock, self._engine("cannot be read"):
-            points = list(self._scroll(Filter(), True, any_of))  # choosing among the fields takes longer
-        found = [passage_from(str(r.id), r.payload) for r in points]
-        return sorted(found, key=lambda p: (p.document, p.ordinal))
-
-    def chunks(self, document: str) -> Iterator[Chunk]:
-        """A document's published chunks by ordinal, a few hundred in memory at a time."""
-        from qdrant_edge import PayloadSelector
-
-        with self._lock, self._engine("cannot be read"):
-            order = sorted(
-                (int(r.payload["ordinal"]), str(r.id))
-                for r in self._scroll(
-                    Filter(documents=(document,)), PayloadSelector.Include(["ordinal"]), between("ordinal", 0, None)
-                )
-            )
-        for start in range(0, len(order), SCROLL):
-            yield from self.get([i for _, i in order[start : start + SCROLL]])
-
-    def labelled(self, document: str, label: str, *, referring: bool = False) -> list[Chunk]:
-        """Chunks with a label, or that refer to it; see ``Index.labelled``."""
-        which = all_of(equals("references" if referring else "labels", label))
-        with self._lock, self._engine("cannot be read"):
-            found = list(self._scroll(Filter(documents=(document,)), True, which))
-        return sorted((chunk_from(str(r.id), r.payload) for r in found), key=lambda c: c.ordinal)
-
-    def version(self, document: str) -> str:
-        """Which version of the document is published; see ``Index.version``."""
-        from qdrant_edge import PayloadSelector
-
-        with self._lock, self._engine("cannot be read"):
-            cards = self._scroll(
-                Filter(documents=(document,)), PayloadSelector.Include([VERSION]), all_of(equals("kind", CARD))
-            )
-            return next((str(p.payload.get(VERSION, "")) for p in cards), "")
-
-    def ids(self) -> Iterator[str]:
-        """Of all published points, ascending."""
-        yield from (str(p.id) for p in self._pages(payload=False, vectors=False))
-
-    def points(self) -> Iterator[StoredPoint]:
-        """All published points with their vectors, by id, a few hundred in memory at a time: for copying."""
-        for p in self._pages(payload=True, vectors=True):
-            yield StoredPoint(str(p.id), p.payload, {k: own_vector(v) for k, v in p.vector.items()})
-
-    def _pages(self, *, payload: bool, vectors: bool) -> Iterator[Any]:
-        from qdrant_edge import ScrollRequest
-
-        wanted: dict[str, Any] = {"limit": SCROLL // 2, "with_payload": payload, "with_vector": vectors}
-        offset = None
-        while True:
-            with self._lock, self._engine("cannot be read"):
-                request = ScrollRequest(offset=offset, filter=self._condition(Filter()), **wanted)
-                found, offset = self._shard.scroll(request)
-            yield from found
-            if offset is None:
-                return
-
-    def documents(self) -> set[str]:
-        """Digests of published documents."""
-        from qdrant_edge import FacetRequest
-
-        with self._lock, self._engine("cannot be read"):
-            request = FacetRequest("document", limit=1 << 31, exact=True, filter=self._condition(Filter()))
-            return {
-                str(hit.value) for hit in self._shard.facet(request).hits if hit.count
-            }  # deleted values stay, with 0
-
-    def count(self, document: str | None = None) -> int:
-        """Published chunks."""
-        with self._lock, self._engine("cannot be read"):
-            return self._count(document)
 
     # Inside
 
@@ -417,74 +263,7 @@ class EdgeIndex:
         self._shard.update(UpdateOperation.delete_points_by_filter(all_of(staged)))
         self._shard.flush()
 
-    def _count(self, document: str | None = None) -> int:
-        from qdrant_edge import CountRequest
-        from qdrant_edge import Filter as EdgeFilter
-
-        found = self._condition(Filter(documents=(document,) if document is not None else ()))
-        only = EdgeFilter(must=[found] if found is not None else None, must_not=[equals("kind", CARD)])
-        return int(self._shard.count(CountRequest(exact=True, filter=only)))
-
-    def _retrieve(self, ids: Sequence[str], *, with_payload: Any) -> dict[str, dict[str, Any]]:
-        if not ids:
-            return {}
-        with self._lock, self._engine("cannot be read"):
-            records = self._shard.retrieve(list(ids), with_payload, False)
-        return {str(r.id): r.payload for r in records if STATE not in r.payload and CARD not in r.payload}
-
-    def _scroll(self, only: Any, payload: Any, more: Any = None) -> Iterator[Any]:
-        from qdrant_edge import Filter as EdgeFilter
-        from qdrant_edge import ScrollRequest
-
-        condition = self._condition(only) if isinstance(only, Filter) else only
-        parts = [c for c in (condition, more) if c is not None]
-        condition = EdgeFilter(must=parts) if len(parts) > 1 else (parts[0] if parts else None)
-        offset = None
-        while True:
-            request = ScrollRequest(
-                offset=offset, limit=SCROLL, filter=condition, with_payload=payload, with_vector=False
-            )
-            records, offset = self._shard.scroll(request)
-            yield from records
-            if offset is None:
-                return
-
-    def _condition(self, only: Filter) -> Any:
-        """The engine's filter; None when nothing is restricted, which is faster than a filter that all points pass."""
-        from qdrant_edge import FieldCondition, MatchAny
-        from qdrant_edge import Filter as EdgeFilter
-
-        must: list[Any] = [
-            FieldCondition(key, match=MatchAny([str(v) for v in values])) for key, values in restricted(only) if values
-        ]
-        if only.pages:
-            must.append(between("pages", *only.pages))
-        must_not = [equals(STATE, STAGED)] if self._staged else []
-        if only.without_flags:
-            must_not.append(FieldCondition("flags", match=MatchAny(list(only.without_flags))))
-        return EdgeFilter(must=must or None, must_not=must_not or None) if must or must_not else None
-
     def _need_room(self) -> None:
         free = shutil.disk_usage(self._path).free
         if free < self._min_free:
             raise full_disk(self._path, f"{free >> 20} MB are free, {self._min_free >> 20} MB are needed")
-
-    @contextmanager
-    def _engine(self, what: str) -> Iterator[None]:
-        """The one place where the engine's errors become ours."""
-        try:
-            yield
-        except PaperlodeError:
-            raise
-        except BaseException as exc:
-            if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
-                raise full_disk(self._path, str(exc)) from exc
-            # The engine raises bare Exception, and PanicException (no Exception) where Rust code gave up.
-            if type(exc) is not Exception and type(exc).__name__ != "PanicException":
-                raise
-            if "No space left" in str(exc) or "os error 28" in str(exc):
-                raise full_disk(self._path, str(exc)) from exc
-            raise ArchiveCorrupt(
-                f"The index in {self._path} {what}: {str(exc).splitlines()[0][:300]}.",
-                hint="Delete its folder and ingest again; pages that were read before are not read twice.",
-            ) from exc

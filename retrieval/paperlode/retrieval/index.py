@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HAS_LABEL", "INDEX_VERSION", "Filter", "HybridQuery", "Index", "Passage", "Schema", "Scored"]
 
-INDEX_VERSION = 6
+INDEX_VERSION = 7
 """Raised when stored points cannot be read by older code, or older points by this code."""
 HAS_LABEL = ":label"
 """The trait of a candidate that has one of the labels asked for."""

@@ -113,10 +113,13 @@ def vectors_of(
 
 
 def payload_of(chunk: Chunk, roles: Sequence[str] = ()) -> dict[str, Any]:
-    """What is filtered or shown, each under its name; the rest of the chunk as JSON."""
+    """What is filtered or shown, each under its name, where it has any; the rest of the chunk as JSON.
+
+    Words and lists that are empty are left out: the engine takes 4 µs to store one, and to give it back.
+    """
     part = replace(chunk.part, block=0) if chunk.part else None
     rest = replace(chunk, id="", document="", text="", context="", read_by=(), ordinal=0, span=(0, 0), part=part)
-    return {
+    fields = {
         "document": chunk.document,
         **place_in_order(chunk),
         "kind": str(chunk.kind),
@@ -129,8 +132,9 @@ def payload_of(chunk: Chunk, roles: Sequence[str] = ()) -> dict[str, Any]:
         "labels": list(chunk.labels),
         "references": list(chunk.references),
         "roles": list(roles),
-        "rest": to_json(rest),
+        "rest": to_json(rest, brief=True),
     }
+    return {k: v for k, v in fields.items() if v not in ("", [])}
 
 
 def place_in_order(chunk: Chunk) -> dict[str, Any]:
@@ -142,10 +146,11 @@ def place_in_order(chunk: Chunk) -> dict[str, Any]:
 def chunk_from(point_id: str, payload: Mapping[str, Any]) -> Chunk:
     """The chunk back from its point."""
     rest = few_from_json(Chunk, payload["rest"])
-    own = {k: payload[k] for k in ("document", "text", "context", "ordinal")}
+    own = {"document": payload["document"], "ordinal": payload["ordinal"]}
+    own |= {k: payload.get(k, "") for k in ("text", "context")}
     part = replace(rest.part, block=payload["table"]) if rest.part else None
     start, end = payload["span"]
-    return replace(rest, id=point_id, span=(start, end), part=part, read_by=tuple(payload["read_by"]), **own)
+    return replace(rest, id=point_id, span=(start, end), part=part, read_by=tuple(payload.get("read_by", ())), **own)
 
 
 def card_point(card: DocumentCard, whole: SparseVector, version: str) -> tuple[str, dict[str, Any]]:
@@ -171,8 +176,8 @@ PASSAGE_FIELDS = ("document", "ordinal", "pages", "layer", "text", "context", "t
 
 def passage_from(point_id: str, p: Mapping[str, Any]) -> Passage:
     """The passage of a point."""
-    place = (p["document"], p["ordinal"], tuple(p["pages"]), Layer(p["layer"]))
-    return Passage(point_id, *place, p["text"], p["context"], p.get("table"))
+    place = (p["document"], p["ordinal"], tuple(p.get("pages", ())), Layer(p["layer"]))
+    return Passage(point_id, *place, p.get("text", ""), p.get("context", ""), p.get("table"))
 
 
 def restricted(only: Filter) -> tuple[tuple[str, Sequence[str]], ...]:

@@ -1,0 +1,157 @@
+"""New documents of the embedded index: one write each; what does not fit in memory is hidden until all of it is there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from paperlode.ingest.errors import ArchiveCorrupt
+from paperlode.retrieval import edge_waiting
+from paperlode.retrieval.edge import EdgeIndex
+from paperlode.retrieval.index import Filter, HybridQuery, Schema
+from paperlode.retrieval.lexical import sparse_document, sparse_query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from paperlode.ingest.document import Chunk
+
+    ChunkOf = Callable[..., Chunk]
+
+
+class Watched:
+    """A shard that notes its updates; ``fails`` says which of them raises, after it was applied."""
+
+    def __init__(self, shard: Any, fails: int | None = None) -> None:
+        self.shard, self.fails, self.updates = shard, fails, 0
+
+    def update(self, operation: Any) -> None:
+        """As the shard's."""
+        self.updates += 1
+        self.shard.update(operation)
+        if self.updates == self.fails:
+            raise Exception("a segment could not be written")  # noqa: TRY002  the engine's own type
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.shard, name)
+
+
+def stage(index: EdgeIndex, chunks: Sequence[Chunk], batch: int = 4) -> None:
+    """A few at a time, as a writer does."""
+    for start in range(0, len(chunks), batch):
+        part = chunks[start : start + batch]
+        vectors = np.ones((len(part), index._dimensions), dtype=np.float32)
+        index.stage(part, vectors, [sparse_document(c.embedded_text) for c in part])
+
+
+def seen(index: EdgeIndex) -> int:
+    """Chunks that a search finds."""
+    return len(index.search(HybridQuery(None, sparse_query("zebra"), 100, Filter())))
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hardly anything may wait."""
+    monkeypatch.setattr(edge_waiting, "MOST_VECTORS", 6)
+
+
+def test_a_new_document_is_one_write(index: EdgeIndex, chunk_of: ChunkOf) -> None:
+    """Nothing is in the shard before it is published, and one operation puts all of it there."""
+    index._shard = shard = Watched(index._shard)
+    stage(index, [chunk_of(f"zebra {i}", ordinal=i) for i in range(20)])
+    assert (shard.updates, seen(index)) == (0, 0)
+    index.publish("d1")
+    assert (shard.updates, seen(index), index.count("d1")) == (1, 20, 20)
+
+
+@pytest.mark.usefixtures("few")
+def test_more_than_may_wait_is_hidden_until_it_is_published(index: EdgeIndex, chunk_of: ChunkOf) -> None:
+    """Of this document and of another that waits beside it; then each appears whole."""
+    one = [chunk_of(f"zebra {i}", document="d1", ordinal=i) for i in range(10)]
+    two = [chunk_of(f"zebra {i}", document="d2", ordinal=i) for i in range(3)]
+    index._shard = shard = Watched(index._shard)
+    stage(index, two)
+    stage(index, one)
+    assert shard.updates > 0
+    assert (seen(index), index.documents(), index.count()) == (0, set(), 0)
+    index.publish("d1")
+    assert (seen(index), index.documents()) == (10, {"d1"})
+    index.publish("d2")
+    assert list(index.chunks("d1")) == one
+    assert list(index.chunks("d2")) == two
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("n", [3, 10])
+def test_what_waits_can_be_given_up(index: EdgeIndex, chunk_of: ChunkOf, n: int) -> None:
+    """Whether it lies in memory or in the shard; the version that is published stays."""
+    stage(index, [chunk_of("zebra", version="old")])
+    index.publish("d1")
+    stage(index, [chunk_of(f"zebra {i}", ordinal=i, version="new") for i in range(n)])
+    index.discard("d1", staged_only=True)
+    index.publish("d2")
+    assert (seen(index), index.count("d1")) == (1, 1)
+    stage(index, [chunk_of(f"zebra {i}", ordinal=i, version="new") for i in range(n)])
+    index.publish("d1")
+    assert {c.parser for c in index.chunks("d1")} == {chunk_of("zebra", version="new").parser}
+    assert index.count("d1") == n
+
+
+def test_a_publication_that_fails_in_the_engine_shows_nothing(index: EdgeIndex, chunk_of: ChunkOf) -> None:
+    """Though its points may be in the shard; tried again, all is there, and given up, nothing."""
+    chunks = [chunk_of(f"zebra {i}", ordinal=i) for i in range(5)]
+    index._shard = Watched(index._shard, fails=1)
+    stage(index, chunks)
+    with pytest.raises(ArchiveCorrupt, match="a segment could not be written"):
+        index.publish("d1")
+    assert (seen(index), index.documents(), index.get([chunks[0].id])) == (0, set(), [])
+    index.publish("d1")
+    assert (seen(index), list(index.chunks("d1"))) == (5, chunks)
+    index._shard = Watched(index._shard, fails=1)
+    stage(index, [chunk_of(f"zebra {i}", document="d2", ordinal=i) for i in range(5)])
+    with pytest.raises(ArchiveCorrupt, match="a segment could not be written"):
+        index.publish("d2")
+    index.discard("d2", staged_only=True)
+    assert (seen(index), index.count()) == (5, 5)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from conftest import make_chunk
+from paperlode.retrieval import edge_waiting
+edge_waiting.MOST_VECTORS = {most}
+from paperlode.retrieval.edge import EdgeIndex
+from paperlode.retrieval.index import Schema
+from test_edge_waiting import Watched, stage
+index = EdgeIndex(Path({path!r}), Schema("minilm", 384))
+def document(name, n):
+    stage(index, [make_chunk(f"zebra {{i}}", document=name, ordinal=i) for i in range(n)], 30)
+document("whole", 300)
+index.publish("whole")
+document("half", 300)
+if {publish}:
+    index.publish("half")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("publish", [False, True])
+@pytest.mark.parametrize("most", [40, 1000])
+def test_a_kill_leaves_whole_documents(folder: Path, most: int, publish: bool) -> None:
+    """Whether they waited in memory or in the shard."""
+    code = KILLED.format(path=str(folder), most=most, publish=publish, tests=os.path.dirname(__file__))  # noqa: PTH120
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    opened = EdgeIndex(folder, Schema("minilm", 384))
+    assert {d: opened.count(d) for d in ("whole", "half")} == {"whole": 300, "half": 300 if publish else 0}
+    assert opened.documents() == ({"whole", "half"} if publish else {"whole"})
+    opened.close()
