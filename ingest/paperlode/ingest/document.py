@@ -396,9 +396,9 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {}
 
 
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter  # imported where used: the command line must start fast
-
     if kind.__name__ not in _ADAPTERS:
+        from pydantic import TypeAdapter  # imported where used: the command line must start fast
+
         _ADAPTERS[kind.__name__] = TypeAdapter(kind)
     return _ADAPTERS[kind.__name__]
 

@@ -31,12 +31,14 @@ from .edge_reader import EdgeReader
 from .edge_waiting import Waiting
 from .index import Filter
 from .points import (
+    PAGE,
     PLACE,
     STAGED,
     STATE,
     SWAPPED,
     WHOLE,
     card_point,
+    lies_at,
     payload_of,
     place_in_order,
     vectors_of,
@@ -113,11 +115,19 @@ class EdgeIndex(EdgeReader):
                 f"Vectors of shape {dense.shape} do not fit {len(chunks)} chunks of {self._dimensions} dimensions.",
                 hint="Embed with the model the index was made with.",
             )
-        points = []
+        points: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
         for i, chunk in enumerate(chunks):
             page, entries = pages[i] if pages else None, rows[i] if rows is not None else None
             pair = pairs[i] if pairs is not None else None
-            vectors = vectors_of(chunk, dense[i], sparse[i], page=page, rows=entries, pairs=pair, sparse=engine_sparse)
+            if page is not None and i and pages and page is pages[i - 1]:  # of the same page: made already
+                vectors = vectors_of(
+                    chunk, dense[i], sparse[i], page=None, rows=entries, pairs=pair, sparse=engine_sparse
+                )
+                vectors[PAGE] = points[-1][1][PAGE]
+            else:
+                vectors = vectors_of(
+                    chunk, dense[i], sparse[i], page=page, rows=entries, pairs=pair, sparse=engine_sparse
+                )
             points.append((chunk.id, vectors, payload_of(chunk, roles[i] if roles is not None else ())))
         self._insert(points)
 
@@ -164,7 +174,7 @@ class EdgeIndex(EdgeReader):
                     continue
                 self._staged.setdefault(chunk.document, set()).add(chunk.id)
                 place = place_in_order(chunk)
-                if any(there.get(k) != v for k, v in place.items()):
+                if not lies_at(there, place):
                     self._moved.setdefault(chunk.document, {})[chunk.id] = place
         return set(lie)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .points import ROWS, STAGED, STATE
@@ -22,12 +23,16 @@ class Waiting:
         self._points: dict[str, list[Any]] = {}
         self._vectors: dict[str, int] = {}
 
-    def add(self, point: str, vectors: dict[str, Any], payload: dict[str, Any]) -> None:
-        """One more, as it is to be seen when it is published."""
+    @cached_property
+    def _point(self) -> Any:
         from qdrant_edge import Point
 
+        return Point
+
+    def add(self, point: str, vectors: dict[str, Any], payload: dict[str, Any]) -> None:
+        """One more, as it is to be seen when it is published."""
         document = payload["document"]
-        self._points.setdefault(document, []).append(Point(point, vectors, payload))
+        self._points.setdefault(document, []).append(self._point(point, vectors, payload))
         self._vectors[document] = self._vectors.get(document, 0) + 1 + len(vectors.get(ROWS, ()))
 
     @property
@@ -45,9 +50,7 @@ class Waiting:
 
     def hidden(self, document: str) -> list[Any]:
         """The same, marked as staged: to be written before their document is published."""
-        from qdrant_edge import Point
-
-        return [Point(p.id, p.vector, p.payload | {STATE: STAGED}) for p in self.of(document)]
+        return [self._point(p.id, p.vector, p.payload | {STATE: STAGED}) for p in self.of(document)]
 
     def drop(self, document: str) -> None:
         """They are written, or not wanted any more."""

@@ -42,6 +42,7 @@ __all__ = [
     "card_from",
     "card_point",
     "chunk_from",
+    "lies_at",
     "passage_from",
     "payload_of",
     "place_in_order",
@@ -66,7 +67,7 @@ KEYWORDS = ("document", "kind", "layer", "flags", "labels", "references", "roles
 SWAPPED = "swapped"
 """While a document is published, its points that are to change, old and new, have this field: the old are hidden by it and the
 new shown, in one operation."""
-PLACE = ("ordinal", "span", "table")
+PLACE = ("ordinal", "start", "blocks", "table")
 """Payload fields that say where a chunk stands in the order of its document: they change when others before it do."""
 INTEGERS = ("pages", "ordinal")
 """Payload fields with an index of numbers."""
@@ -121,7 +122,7 @@ def payload_of(chunk: Chunk, roles: Sequence[str] = ()) -> dict[str, Any]:
     rest = replace(chunk, id="", document="", text="", context="", read_by=(), ordinal=0, span=(0, 0), part=part)
     fields = {
         "document": chunk.document,
-        **place_in_order(chunk),
+        **{k: v for k, v in place_in_order(chunk).items() if (k, v) != ("blocks", 1)},
         "kind": str(chunk.kind),
         "layer": str(chunk.layer),
         "pages": list(chunk.pages),
@@ -138,9 +139,15 @@ def payload_of(chunk: Chunk, roles: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def place_in_order(chunk: Chunk) -> dict[str, Any]:
-    """The payload fields ``PLACE`` of a chunk; only one of a table has the last."""
+    """The payload fields ``PLACE`` of a chunk: start and number of blocks of its span; only one of a table has the last."""
     table = {"table": chunk.part.block} if chunk.part else {}
-    return {"ordinal": chunk.ordinal, "span": list(chunk.span), **table}
+    start, end = chunk.span
+    return {"ordinal": chunk.ordinal, "start": start, "blocks": end - start, **table}
+
+
+def lies_at(payload: Mapping[str, Any], place: Mapping[str, Any]) -> bool:
+    """Whether a stored point has that place in the order."""
+    return all(payload.get(k, 1 if k == "blocks" else None) == v for k, v in place.items())
 
 
 def chunk_from(point_id: str, payload: Mapping[str, Any]) -> Chunk:
@@ -149,8 +156,8 @@ def chunk_from(point_id: str, payload: Mapping[str, Any]) -> Chunk:
     own = {"document": payload["document"], "ordinal": payload["ordinal"]}
     own |= {k: payload.get(k, "") for k in ("text", "context")}
     part = replace(rest.part, block=payload["table"]) if rest.part else None
-    start, end = payload["span"]
-    return replace(rest, id=point_id, span=(start, end), part=part, read_by=tuple(payload.get("read_by", ())), **own)
+    span = payload["start"], payload["start"] + payload.get("blocks", 1)
+    return replace(rest, id=point_id, span=span, part=part, read_by=tuple(payload.get("read_by", ())), **own)
 
 
 def card_point(card: DocumentCard, whole: SparseVector, version: str) -> tuple[str, dict[str, Any]]:

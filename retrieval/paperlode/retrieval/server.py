@@ -29,6 +29,7 @@ from .points import (
     WHOLE,
     StoredPoint,
     card_point,
+    lies_at,
     payload_of,
     place_in_order,
     vectors_of,
@@ -164,7 +165,7 @@ class QdrantIndex(ServerReader):
             if (there := lie.get(chunk.id)) is None:
                 continue
             self._staged.setdefault(chunk.document, set()).add(chunk.id)
-            if any(there.get(k) != v for k, v in place_in_order(chunk).items()):
+            if not lies_at(there, place_in_order(chunk)):
                 self._moved.setdefault(chunk.document, {})[chunk.id] = chunk
         return set(lie)
 
