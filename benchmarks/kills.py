@@ -1,13 +1,15 @@
 """Runs killed with SIGKILL at random points, resumed, and compared with runs that nobody disturbed.
 
-    python benchmarks/kills.py [--trials 300] [--seed 1] [--work DIR]
+    python benchmarks/kills.py [--trials 300] [--ray 0] [--seed 1] [--work DIR]
 
 Each trial takes a small archive into a new index, or a changed archive (pages changed, put in and taken out, files moved,
 copied, deleted, saved anew, new) into an index of the older one, and is killed one to three times: at a step chosen at random
 (before or after any transaction of the ledger, operation of the index, page read, or write of the manifest), or after a random
 time. After each kill the index is opened and looked at: every document in it is whole, in its old or its new version. Then the
 run goes on. At its end the index must be the same as without a kill: ids, chunks, cards, ledger. A small parser and a model made
-of hashes stand for the real ones, so that a run takes a fraction of a second; all else is what users run. The last line is JSON.
+of hashes stand for the real ones, so that a run takes a fraction of a second; all else is what users run. With ``--ray N`` as
+many further trials have their pages read by two workers of a Ray cluster, which is started once and outlives the drivers that
+are killed: the run that is disturbed, and by chance the one that goes on; some lose a worker as well. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -19,16 +21,19 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 from crash_archive import HashModel, LineParser, write_new, write_old
 
 from paperlode.api import directory
@@ -118,10 +123,19 @@ def watch(step: Steps) -> None:
     LineParser.page = read  # type: ignore[method-assign]
 
 
-def ingest(files: Path, index: Path) -> None:
-    """What a user's run does."""
-    with Archive.open_or_create(index, embedder=HashModel()) as archive:
-        archive.ingest([files], parser=LineParser(), options=QUIET)
+def ingest(files: Path, index: Path, cluster: str = "") -> None:
+    """What a user's run does; with the address of a Ray cluster, its workers read."""
+    with contextlib.ExitStack() as stack:
+        archive = stack.enter_context(Archive.open_or_create(index, embedder=HashModel()))
+        parser: Any = LineParser()
+        if cluster:
+            from paperlode.ingest.ray import RayOptions, RayParser
+            from paperlode.ingest.ray_cluster import Cluster
+
+            joined = stack.enter_context(Cluster.joined(cluster))
+            parser = RayParser(joined, parser, LineParser, RayOptions(workers=2, cpus=0.5))
+            stack.callback(parser.close)
+        archive.ingest([files], parser=parser, options=QUIET)
 
 
 def forked(task: Callable[[], Any], *, kill_after: float | None = None) -> tuple[int, Any]:
@@ -204,12 +218,48 @@ def warm(files: Path, work: Path) -> None:
     ledger.close()
 
 
-def run(files: Path, index: Path, last: int | None) -> dict[str, int]:
+def run(files: Path, index: Path, last: int | None, cluster: str = "") -> dict[str, int]:
     """A run with steps; the number of each kind, where it comes to its end."""
     step = Steps(last)
     watch(step)
-    ingest(files, index)
+    ingest(files, index, cluster)
     return dict(step.at)
+
+
+CLUSTER = """
+import sys
+from paperlode.ingest.ray_cluster import import_ray
+import_ray()
+from ray.cluster_utils import Cluster
+head = {"num_cpus": 2, "object_store_memory": 100 << 20, "include_dashboard": False}
+nodes = Cluster(initialize_head=True, head_node_args=head)
+print("ADDRESS", nodes.address, flush=True)
+sys.stdin.read()
+nodes.shutdown()
+"""
+
+
+@contextlib.contextmanager
+def ray_cluster() -> Iterator[str]:
+    """The address of a Ray cluster of this machine; nothing of Ray is in this process, which is forked."""
+    roots = (Path(__file__).parent, *(Path(__file__).parents[1] / part for part in ("ingest", "retrieval", "api")))
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, roots))
+    command = [sys.executable, "-c", CLUSTER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as head:
+        assert head.stdout
+        assert head.stdin
+        yield next(line.split()[1] for line in head.stdout if line.startswith("ADDRESS"))
+        head.stdin.close()
+
+
+def end_a_worker(after: float) -> None:
+    """Kills a process that reads pages for Ray, if there is one by then."""
+    time.sleep(after)
+    for process in psutil.process_iter(["cmdline"]):
+        if "ray::PageWorker" in " ".join(process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+            return
 
 
 def look(index: Path) -> dict[str, Any]:
@@ -275,12 +325,13 @@ def check_whole(index: Path, versions: list[dict[str, Any]]) -> None:
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--trials", type=int, default=300)
+    ap.add_argument("--ray", type=int, default=0, help="further trials, on a Ray cluster")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--work", type=Path)
     a = ap.parse_args()
     started, rng = time.perf_counter(), Random(a.seed)  # noqa: S311
-    with tempfile.TemporaryDirectory() as scratch:
-        work = a.work or Path(scratch)
+    with contextlib.ExitStack() as stack:
+        work = a.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work.mkdir(parents=True, exist_ok=True)
         files, index = work / "files", work / "index"
         write_old(files)
@@ -306,7 +357,10 @@ def main() -> None:
         outcome: Counter[str] = Counter()
         killed_at: Counter[str] = Counter()
         failures: list[dict[str, Any]] = []
-        for trial in range(a.trials):
+        cluster, workers_lost = "", 0
+        for trial in range(a.trials + a.ray):
+            if trial == a.trials:
+                cluster = stack.enter_context(ray_cluster())
             kind = rng.choice(("first", "update"))
             shutil.rmtree(files, ignore_errors=True)
             shutil.copytree(work / ("old-files" if kind == "first" else "new-files"), files)
@@ -316,12 +370,16 @@ def main() -> None:
             kills, why = rng.choice((1, 1, 2, 3)), ""
             points = []
             for _ in range(kills):
+                if cluster and rng.random() < 0.3:
+                    workers_lost += 1
+                    threading.Thread(target=end_a_worker, args=(rng.uniform(1, 6),), daemon=True).start()
                 if rng.random() < 0.2:
-                    status, said = forked(lambda: run(files, index, None), kill_after=rng.uniform(0.0, 0.7))
+                    late = rng.uniform(0.0, 6.0 if cluster else 0.7)
+                    status, said = forked(partial(run, files, index, None, cluster), kill_after=late)
                     point = "any time"
                 else:
                     at = rng.randint(1, sum(total[kind].values()))
-                    status, said = forked(lambda at=at: run(files, index, at))
+                    status, said = forked(partial(run, files, index, at, cluster))
                     point = said.strip() if status else "after the end"
                 points.append(point)
                 killed_at[point if status else "after the end"] += 1
@@ -329,21 +387,23 @@ def main() -> None:
                     check_whole(index, [old, new] if kind == "update" else [old])
                 except Half as exc:
                     why = f"half: {exc}"
-            if status := forked(lambda: ingest(files, index))[0]:
+            goes_on = rng.choice((cluster, ""))
+            if status := forked(partial(ingest, files, index, goes_on))[0]:
                 why = why or f"the run that goes on ended with {status}"
             else:
                 found = looked(index)
                 why = why or next((f"{part} differ" for part in found if found[part] != wanted[kind][part]), "")
             outcome["equal" if not why else "unequal"] += 1
             if why:
-                failures.append({"trial": trial, "kind": kind, "points": points, "why": why})
+                failures.append({"trial": trial, "ray": bool(cluster), "kind": kind, "points": points, "why": why})
                 print(failures[-1], flush=True)
                 if a.work:
                     shutil.copytree(index, work / f"failed-{trial}", dirs_exist_ok=True)
-            if trial % 25 == 24:
+            if trial % 25 == 24 or (cluster and trial % 5 == 4):
                 print(f"{trial + 1} trials, {dict(outcome)}, {time.perf_counter() - started:.0f} s", flush=True)
     result = {
-        "trials": a.trials, "equal": outcome["equal"], "unequal": outcome["unequal"], "kills": sum(killed_at.values()),
+        "trials": a.trials, "on_ray": a.ray, "workers_lost": workers_lost,
+        "equal": outcome["equal"], "unequal": outcome["unequal"], "kills": sum(killed_at.values()),
         "killed_at": dict(killed_at.most_common()), "steps": {k: sum(v.values()) for k, v in total.items()},
         "failures": failures[:10], "seconds": round(time.perf_counter() - started),
     }  # fmt: skip
