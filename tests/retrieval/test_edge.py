@@ -49,7 +49,7 @@ def test_what_read_a_chunk_stands_in_its_payload(index: EdgeIndex, write: Write,
     chunk = chunk_of("Text", read_by=("local-3/scan",))
     write([chunk])
     (payload,) = index._retrieve([chunk.id], with_payload=True).values()
-    assert payload["read_by"] == ["local-3/scan"]
+    assert payload["read_by"] == "local-3/scan"
     assert chunk_from(chunk.id, payload) == chunk
 
 
