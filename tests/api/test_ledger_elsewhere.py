@@ -110,7 +110,7 @@ def test_a_server_that_stops_between_publishing_and_noting_loses_nothing(  # noq
             publish(*arguments, **options)
             postgres.stop("fast")
 
-        archive._index.publish = and_stop
+        archive._index.publish = and_stop  # type: ignore[method-assign]
         try:
             with pytest.raises(LedgerServerUnreachable):
                 archive.ingest([docs / "lease.pdf"], parser=parser)

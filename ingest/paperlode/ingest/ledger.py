@@ -11,21 +11,19 @@ import re
 import threading
 import time
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 
 from paperlode.ingest.addresses import is_url
 from paperlode.ingest.errors import (
     DocumentNotFound,
     InvalidRequest,
     PaperlodeError,
-    SchemaMismatch,
 )
 from paperlode.ingest.ledger_arrivals import Arrival, all_arrivals, forget_arrival, put_arrival
+from paperlode.ingest.ledger_engine import open_database
 from paperlode.ingest.ledger_errors import mapped
 from paperlode.ingest.ledger_findings import (
     FlaggedPage,
@@ -33,7 +31,6 @@ from paperlode.ingest.ledger_findings import (
     read_with,
 )
 from paperlode.ingest.ledger_pages import KeptPages
-from paperlode.ingest.ledger_place import DatabasePlace
 from paperlode.ingest.ledger_prints import PrintBooks
 from paperlode.ingest.ledger_reindex import ReindexBooks
 from paperlode.ingest.ledger_rows import (
@@ -48,10 +45,8 @@ from paperlode.ingest.ledger_rows import (
     record_of,
     remove_content,
     remove_document,
-    sqlite_settings,
 )
 from paperlode.ingest.ledger_tables import (
-    LEDGER_VERSION,
     Counts,
     DocumentRecord,
     FailedPage,
@@ -60,8 +55,6 @@ from paperlode.ingest.ledger_tables import (
     documents,
     failures,
     findings,
-    meta,
-    metadata,
     pages,
     paths,
     read_by,
@@ -70,7 +63,7 @@ from paperlode.ingest.page_store import DatabasePages, few
 from paperlode.ingest.sources import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from paperlode.ingest.document import Source
     from paperlode.ingest.ledger_postgres import Claim
@@ -105,37 +98,8 @@ class Ledger(KeptPages):
             StorageFull, ArchiveLocked, ArchiveError: it cannot be written, or its server cannot be used.
             InvalidRequest, MissingExtra: an address of no database, or of one whose driver is not installed.
         """
-        text = str(where)
-        if isinstance(where, str) and "://" in where and not where.startswith("sqlite"):
-            from paperlode.ingest.ledger_postgres import open_engine, take_schema
-
-            place = DatabasePlace.parse(where)
-            engine, text = open_engine(place), str(place)
-            tables: Callable[[sa.Connection], None] = partial(take_schema, place=place, claim=claim)
-        else:
-            is_url = isinstance(where, str) and "://" in where
-            engine = sa.create_engine(text if is_url else sa.URL.create("sqlite", database=text))
-            event.listen(engine, "connect", sqlite_settings)
-            tables = metadata.create_all
-        ledger = cls(engine, text, store)
-        try:
-            ledger._check_version(tables)
-        except BaseException:
-            engine.dispose()
-            raise
-        return ledger
-
-    def _check_version(self, make_tables: Callable[[sa.Connection], None]) -> None:
-        with self._work() as db:
-            make_tables(db)
-            found = db.scalar(sa.select(meta.c.value).where(meta.c.key == "version"))
-            if found is None:
-                db.execute(meta.insert().values(key="version", value=str(LEDGER_VERSION)))
-            elif found != str(LEDGER_VERSION):
-                raise SchemaMismatch(
-                    f"The ledger {self._name} has version {found}, this paperlode reads {LEDGER_VERSION}.",
-                    hint="Use the paperlode that wrote it, or ingest into a new index folder.",
-                )
+        engine, name = open_database(where, claim)
+        return cls(engine, name, store)
 
     def close(self) -> None:
         """Let go of the database. Idempotent."""
