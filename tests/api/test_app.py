@@ -372,6 +372,7 @@ def test_every_error_has_a_status() -> None:
         (errors.InvalidRequest, 422),
         (errors.ArchiveLocked, 503),
         (errors.StorageFull, 503),
+        (errors.LedgerServerUnreachable, 503),
         (errors.SchemaMismatch, 500),
         (errors.ArchiveCorrupt, 500),
         (errors.MissingExtra, 501),

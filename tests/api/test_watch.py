@@ -17,7 +17,14 @@ from paperlode.api.archive import Archive, IngestOptions
 from paperlode.api.watch import Told, Watch, WatchOptions
 from paperlode.api.watch_batches import IntoArchive
 from paperlode.api.watch_changes import Looking, Several, changes_of
-from paperlode.ingest.errors import ArchiveLocked, ModelUnknown, ServerUnreachable, SourceNotFound, StorageFull
+from paperlode.ingest.errors import (
+    ArchiveLocked,
+    LedgerServerUnreachable,
+    ModelUnknown,
+    ServerUnreachable,
+    SourceNotFound,
+    StorageFull,
+)
 from paperlode.ingest.gone import GoneFile
 from paperlode.ingest.report import IngestedDocument, RunReport, SourceProblem
 
@@ -241,7 +248,7 @@ def test_a_locked_index_is_waited_for(bench):
 def test_what_may_pass_is_tried_again_and_what_will_not_ends_it(bench):
     """A full disk and a server that is away, against a model that is unknown; at the start all are errors."""
     bench.turn()
-    for error in (StorageFull("full"), ServerUnreachable("away")):
+    for error in (StorageFull("full"), ServerUnreachable("away"), LedgerServerUnreachable("away")):
         path = bench.write("a.pdf")
         bench.turn(path)
         bench.take.errors = [error]

@@ -16,8 +16,8 @@ def sink():
 
 
 @pytest.fixture
-def ledger(tmp_path):
+def ledger(ledger_place):
     """An empty ledger."""
-    made = Ledger.open(tmp_path / "ledger.sqlite")
+    made = Ledger.open(ledger_place)
     yield made
     made.close()

@@ -1,6 +1,5 @@
 """What the ledger remembers, and how it fails."""
 
-import sqlite3
 import threading
 from dataclasses import replace
 
@@ -16,6 +15,8 @@ from paperlode.ingest.errors import (
     StorageFull,
 )
 from paperlode.ingest.ledger import Arrival, Ledger, Recipe
+from paperlode.ingest.ledger_tables import meta
+from paperlode.ingest.page_store import blobs
 from paperlode.ingest.sources import Stamp
 
 RECIPE = Recipe("fake-1", "chunker-1", "embedder-1")
@@ -29,13 +30,6 @@ def source(name="a.pdf", digest="a" * 64, folder="/docs"):
 def page(number, *, failure=None):
     block = Block(Kind.TEXT, f"page {number} 第", (PageBox(number, Box(1, 2, 3.25, 4)),))
     return ParsedPage(number, 612, 792, "fake-1", () if failure else (block,), failure=failure)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    yield ledger
-    ledger.close()
 
 
 def test_pages_come_back_as_they_were_in_order(ledger):
@@ -163,6 +157,44 @@ def test_counts_add_up_the_indexed_documents(ledger):
     assert (ledger.counts().documents, ledger.counts().pages, ledger.counts().chunks) == (1, 4, 5)
 
 
+def test_any_text_comes_back_as_it_was(ledger):
+    """Also what databases refuse: NUL in messages, lone surrogates in names that are not UTF-8; and the mark of both."""
+    odd = ["/docs/caf\udce9.pdf", "/docs/\U0010ffff0000e9.pdf", "/docs/a%_\\b.pdf", "/docs/𠀀.pdf", "/docs/Z.pdf"]
+    for path in odd:
+        ledger.fail(path, SourceCorrupt(f"{path}: a\0b", hint="\0"))
+        ledger.add_path(f"{path}x", "a" * 64, STAMP)
+    assert {(f.path, f.what, f.hint) for f in ledger.failures()} == {(p, f"{p}: a\0b", "\0") for p in odd}
+    assert dict(ledger.paths_in("/docs")) == {f"{p}x": "a" * 64 for p in odd}
+    assert ledger.done_among(odd, RECIPE) == {}
+    ledger.begin(source(), 1, RECIPE)
+    ledger.save_page("a" * 64, "fake-1", page(0, failure=PageFailure("page_unreadable", "\0x")))
+    assert ledger.failed_pages("a" * 64, "fake-1")[0].message == "\0x"
+    with pytest.raises(DocumentNotFound):
+        ledger.document("a\0b")
+
+
+def test_names_and_paths_are_in_order_of_their_characters(ledger):
+    """Not in that of a language, which databases may have: large letters before small ones, whatever has an accent behind."""
+    names = ["B.pdf", "_.pdf", "a b.pdf", "a-c.pdf", "a.pdf", "aa.pdf", "b.pdf", "é.pdf", "第.pdf", "𠀀.pdf"]
+    for n, name in enumerate(reversed(names)):
+        ledger.begin(source(name, f"{n:064}"), 1, RECIPE)
+        ledger.finish(Arrival(source(name, f"{n:064}"), RECIPE, STAMP, pages=1, chunks=1))
+        ledger.fail(name, SourceCorrupt("broken"))
+        ledger.add_path(f"/docs/copies/{name}", "0" * 64, STAMP)
+    assert names == sorted(names)
+    assert [d.name for d in ledger.documents()] == names
+    assert [f.path for f in ledger.failures()] == names
+    assert [p for p, _ in ledger.paths_in("/docs/copies")] == [f"/docs/copies/{n}" for n in names]
+    held = ledger.document("0" * 64).paths
+    assert list(held) == sorted(held)
+
+
+def test_names_of_very_many_documents_are_asked_for_at_once(ledger):
+    """More than a statement of any database takes."""
+    ledger.begin(source(), 1, RECIPE)
+    assert ledger.names([*(f"{n:064}" for n in range(70_000)), "a" * 64]) == {"a" * 64: "a.pdf"}
+
+
 def test_threads_may_share_it(ledger):
     """Pages saved from several threads at once all arrive."""
     ledger.begin(source(), 80, RECIPE)
@@ -195,24 +227,23 @@ def test_a_file_that_is_no_database_is_corrupt(tmp_path):
         Ledger.open(tmp_path / "l.sqlite")
 
 
-def test_a_damaged_page_is_corrupt(ledger, tmp_path):
+def test_a_damaged_page_is_corrupt(ledger):
     """A page blob that does not decode is named by page and document."""
     ledger.begin(source(), 1, RECIPE)
     ledger.save_page("a" * 64, "fake-1", page(0))
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
-        db.execute("update blobs set data = ?", (b"nonsense",))
-    db.close()
+    with ledger._work() as db:
+        db.execute(blobs.update().values(data=b"nonsense"))
     with pytest.raises(ArchiveCorrupt, match="Page 1 of document aaaaaaaaaaaa"):
         list(ledger.pages("a" * 64, "fake-1"))
 
 
-def test_a_later_ledger_is_refused_naming_both_versions(ledger, tmp_path):
+def test_a_later_ledger_is_refused_naming_both_versions(ledger, ledger_place):
     """The message names the version found and the one wanted."""
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
-        db.execute("update meta set value = '99'")
-    db.close()
+    with ledger._work() as db:
+        db.execute(meta.update().values(value="99"))
+    ledger.close()
     with pytest.raises(SchemaMismatch, match="version 99, this paperlode reads 2"):
-        Ledger.open(tmp_path / "ledger.sqlite")
+        Ledger.open(ledger_place)
 
 
 def test_a_full_database_is_storage_full_and_keeps_what_it_has(tmp_path):

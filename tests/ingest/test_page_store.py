@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 
 import fsspec  # type: ignore[import-untyped]
 import pytest
+import sqlalchemy as sa
 
 from paperlode.ingest.document import Block, Box, Kind, PageBox, ParsedPage, to_json
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveError, InvalidRequest, MissingExtra
 from paperlode.ingest.ledger import Ledger
+from paperlode.ingest.ledger_tables import loose, pages
 from paperlode.ingest.page_store import FolderPages, RemotePages, open_pages, packed, unpacked
 
 from .test_pipeline import RECIPE, FakeParser, ListSink, go, write
 
 
-@pytest.fixture(params=["database", "folder", "file://", "memory://"])
+@pytest.fixture(params=["database", "postgresql", "folder", "file://", "memory://"])
 def store(request, tmp_path):
     """A store of each kind; None for the ledger's own."""
     where = {
         "database": None,
+        "postgresql": None,
         "folder": str(tmp_path / "pages"),
         "file://": f"file://{tmp_path}/pages",
         "memory://": f"memory://{uuid.uuid4().hex}",
@@ -29,9 +31,11 @@ def store(request, tmp_path):
 
 
 @pytest.fixture
-def ledger(tmp_path, store):
+def ledger(request, tmp_path, store):
     """An empty ledger that keeps its pages there."""
-    made = Ledger.open(tmp_path / "ledger.sqlite", store=store)
+    in_postgres = request.node.callspec.params["store"] == "postgresql"
+    place = request.getfixturevalue("fresh_schema") if in_postgres else tmp_path / "ledger.sqlite"
+    made = Ledger.open(place, store=store)
     yield made
     made.close()
 
@@ -43,8 +47,8 @@ def page(number, text):
 
 def kept(ledger):
     """Names of all that is kept, and whether it is there."""
-    with sqlite3.connect(ledger._name) as db:
-        names = {name for (name,) in db.execute("select blob from pages union select blob from loose")}
+    with ledger._work() as db:
+        names = set(db.scalars(sa.select(pages.c.blob).union(sa.select(loose.c.blob))))
     return set(ledger._store.get(names))
 
 

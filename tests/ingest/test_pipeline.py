@@ -12,7 +12,7 @@ import pytest
 
 from paperlode.ingest.chunking import CHUNKER_VERSION
 from paperlode.ingest.document import Block, Box, Kind, PageBox, PageFailure, ParsedPage
-from paperlode.ingest.errors import ModelUnknown, SourceCorrupt, StorageFull
+from paperlode.ingest.errors import LedgerServerUnreachable, ModelUnknown, SourceCorrupt, StorageFull
 from paperlode.ingest.ledger import Recipe
 from paperlode.ingest.pipeline import RunOptions, run
 from paperlode.ingest.recovery import recover
@@ -451,6 +451,42 @@ def test_memory_ahead_is_bounded(docs, sink, ledger):
     assert ahead[0] < 100
 
 
+def test_a_name_that_is_not_utf8_stops_nobody(docs, sink, ledger):
+    """The file is listed as failed, in the report and the books; the others are taken."""
+    odd = os.fsdecode(os.fsencode(docs) + b"/caf\xe9.pdf")
+    write(Path(odd), "one")
+    write(docs / "z.pdf", "two")
+    for _ in range(2):
+        report = go(docs, sink, ledger)
+        assert [f.path for f in report.failed] == [odd]
+        assert [f.path for f in ledger.failures()] == [odd]
+    assert [d.name for d in ledger.documents()] == ["z.pdf"]
+    Path(odd).unlink()
+    go(docs, sink, ledger)
+    assert ledger.failures() == []
+
+
+def test_a_ledger_that_fails_while_files_are_looked_up_ends_the_run(docs, sink, ledger, monkeypatch):
+    """With its error, not as if there were no more files; the next run goes on."""
+    for n in range(8):
+        write(docs / f"{n}.pdf", f"page {n}")
+    monkeypatch.setattr("paperlode.ingest.feed._LOOKED_UP", 1)
+    asked = ledger.done_among
+
+    def fails(files, *a, **k):
+        if files[0].endswith("5.pdf"):
+            raise LedgerServerUnreachable("gone")
+        return asked(files, *a, **k)
+
+    monkeypatch.setattr(ledger, "done_among", fails)
+    with pytest.raises(LedgerServerUnreachable):
+        go(docs, sink, ledger)
+    monkeypatch.setattr(ledger, "done_among", asked)
+    report = go(docs, sink, ledger)
+    assert (len(report.skipped), len(report.ingested)) == (5, 3)
+
+
+@pytest.mark.parametrize("ledger_place", ["sqlite"], indirect=True)
 def test_a_very_long_document_streams(docs, sink, ledger):
     """20,000 pages pass, every page accounted for; the parser is asked for them in order."""
     write(docs / "a.pdf", *(f"p{n}" for n in range(20_000)))

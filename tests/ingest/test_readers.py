@@ -3,7 +3,6 @@
 import sqlite3
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,13 +115,6 @@ def test_a_chunk_over_pages_names_each_reader_once_in_order():
         readers.note(page(n, parser, failed=n == 2))
     assert readers.mark(chunk(0, 1, 2, 3)).read_by == ("b", "a")
     assert readers.mark(chunk(2)).read_by == ()
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    yield ledger
-    ledger.close()
 
 
 def test_a_run_marks_chunks_and_counts_pages(tmp_path, ledger):

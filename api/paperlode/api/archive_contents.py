@@ -46,6 +46,7 @@ class Contents(OpenFolder):
             outdated=sum((base_of(d.recipe.parser), d.recipe.chunker) != (m.parser, m.chunker) for d in indexed),
             pending=sum(d.status == "pending" for d in documents),
             server=self.server,
+            ledger=self.ledger_place,
         )
 
     def documents(self) -> list[DocumentRecord]:

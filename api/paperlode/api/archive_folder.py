@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from paperlode.api.directory import Directory, Lock, Manifest, make_root
-from paperlode.api.places import elsewhere, pages_place, place_of
+from paperlode.api.places import claimed, elsewhere, pages_place, place_of
 from paperlode.api.stores import clear_stores, open_stores
 from paperlode.ingest.errors import ArchiveNotFound, InvalidRequest
+from paperlode.ingest.ledger_place import ledger_place
 from paperlode.retrieval.ahead import Ahead
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class OpenFolder:
         Raises:
             ArchiveNotFound, ArchiveLocked, ArchiveCorrupt: there is none, another process has it, it is damaged.
             SchemaMismatch: made with another model or by another version; both are named.
-            ArchiveError: the Qdrant server cannot be used.
+            ArchiveError: the Qdrant server, or that of the ledger, cannot be used.
         """
         from paperlode.retrieval.embedding import named_address
 
@@ -150,16 +151,20 @@ class OpenFolder:
         server: ServerOptions | None = None,
         collection: CollectionOptions | None = None,
         pages: str = "",
+        ledger: str = "",
     ) -> Self:
         """Make an empty index in a new or empty folder. ``models`` as for ``open``.
 
         With a ``server``, chunks and vectors go there, into a new collection kept as ``collection`` says; the folder keeps
         the ledger. The key is not stored. Parsed pages are kept in ``pages``, a folder or whatever fsspec reaches
-        (``s3://bucket/pages``); empty for the ledger's own database.
+        (``s3://bucket/pages``); empty for the ledger's own database. The ledger is a file in the folder, or in PostgreSQL where
+        ``ledger`` is the address of a database (``postgresql://user@host/db?schema=name``, no password), in a schema of its own.
 
         Raises:
             ModelUnknown, MissingExtra, ModelChecksumMismatch: the model cannot be had; nothing is made.
-            ArchiveError: the folder cannot be written, or holds other things. StorageFull: no room.
+            ArchiveError: the folder cannot be written, or holds other things; the ledger's server cannot be used.
+            StorageFull: no room.
+            InvalidRequest: an address that cannot be taken, or a schema that is another archive's.
         """
         from paperlode.retrieval.index import Schema
 
@@ -169,12 +174,14 @@ class OpenFolder:
 
             open_pages(kept)  # an address that nothing reads is told before anything is made
         directory = Directory(Path(folder).expanduser())
+        books, archive = claimed(ledger, directory)
         make_root(directory)
         with ExitStack() as stack:
             stack.callback(Lock(directory).release)
             if directory.manifest.exists() and Manifest.read(directory).ready:
                 raise InvalidRequest(f"There is an index in {str(directory.root)!r} already.", hint="Open it.")
-            manifest = Manifest(Schema.of(model).to_dict(), server=place_of(server) if server else None, pages=kept)
+            place = place_of(server) if server else None
+            manifest = Manifest(Schema.of(model).to_dict(), server=place, pages=kept, ledger=books, archive=archive)
             manifest.write(directory)
             clear_stores(directory)
             key = server.api_key if server else None
@@ -191,18 +198,19 @@ class OpenFolder:
         server_key: str | None = None,
         collection: CollectionOptions | None = None,
         pages: str = "",
+        ledger: str = "",
     ) -> Self:
         """Open the index, or make one where there is none. Arguments and errors as for ``open`` and ``create``.
 
         Also raises:
-            InvalidRequest: there is one, and not on that ``server``, or with its pages elsewhere.
+            InvalidRequest: there is one, and not on that ``server``, or with its pages or its ledger elsewhere.
         """
         key = server.api_key if server else server_key
         try:
             archive = cls.open(folder, embedder=embedder, models=models, server_key=key)
         except ArchiveNotFound:
-            fresh = embedder or DEFAULT_EMBEDDER
-            return cls.create(folder, embedder=fresh, models=models, server=server, collection=collection, pages=pages)
+            places: Any = {"server": server, "collection": collection, "pages": pages, "ledger": ledger}
+            return cls.create(folder, embedder=embedder or DEFAULT_EMBEDDER, models=models, **places)
         if server and place_of(server) != archive.server:
             archive.close()
             raise elsewhere(archive.directory.root, archive.server, server)
@@ -211,6 +219,12 @@ class OpenFolder:
             raise InvalidRequest(
                 f"The index {str(archive.directory.root)!r} keeps its pages {archive.pages_place or 'in its ledger'}.",
                 hint="Leave out --pages, or ingest into another index.",
+            )
+        if ledger and ledger_place(ledger) != archive.ledger_place:
+            archive.close()
+            raise InvalidRequest(
+                f"The index {str(archive.directory.root)!r} has its ledger {archive.ledger_place or 'in its folder'}.",
+                hint="Leave out --ledger (PAPERLODE_LEDGER), or ingest into another index.",
             )
         return archive
 
@@ -261,6 +275,11 @@ class OpenFolder:
     def pages_place(self) -> str:
         """Where parsed pages are kept: a folder or an address; empty for the ledger's own database."""
         return self._manifest.pages
+
+    @property
+    def ledger_place(self) -> str:
+        """Where the ledger is: the address of a database, with the schema; empty for a file in the folder."""
+        return self._manifest.ledger
 
     @property
     def shard(self) -> str:

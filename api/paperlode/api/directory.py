@@ -44,7 +44,7 @@ class Directory:
 
     @property
     def ledger(self) -> Path:
-        """What was ingested (SQLite)."""
+        """What was ingested (SQLite), unless the manifest says that it is in another database."""
         return self.root / "ledger.sqlite"
 
     def shard(self, name: str) -> Path:
@@ -100,6 +100,8 @@ class Manifest:
         shard: folder of the index, beside this file; another one takes its place when the archive is embedded anew.
         server: where the index is on a Qdrant server (``url``, ``collection``, ``grpc``), in place of ``shard``; no key.
         pages: folder or address where parsed pages are kept; empty for the ledger's own database.
+        ledger: address of the schema that the ledger is in, without a password; empty for a file in the folder.
+        archive: id by which that schema is known to be this archive's; empty where the ledger is a file.
     """
 
     schema: dict[str, Any]
@@ -110,6 +112,8 @@ class Manifest:
     shard: str = FIRST_SHARD
     server: dict[str, Any] | None = None
     pages: str = ""
+    ledger: str = ""
+    archive: str = ""
     format: str = FORMAT
     version: int = VERSION
 

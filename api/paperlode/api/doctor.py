@@ -157,6 +157,7 @@ def _index(index: Path) -> str:
     try:
         with Archive.open(index, server_key=read_settings().qdrant_key) as archive:
             problems, counts, server = archive.check(), archive.status().counts, archive.server
+            ledger = archive.ledger_place
             shard = archive.directory.shard(archive.shard)
     except ArchiveNotFound:
         return f"none in {index} yet"
@@ -167,4 +168,5 @@ def _index(index: Path) -> str:
         )
         raise PaperlodeError("; ".join(problems), hint=hint)
     where = f", in the collection {server['collection']!r} on {server['url']}" if server else ""
-    return f"{index}: sound, {counts.documents} documents, {counts.chunks} chunks{where}"
+    books = f", ledger in {ledger}" if ledger else ""
+    return f"{index}: sound, {counts.documents} documents, {counts.chunks} chunks{where}{books}"

@@ -13,6 +13,7 @@ from paperlode.api.options import (
     IndexOption,
     JsonOption,
     LayoutOption,
+    LedgerOption,
     PasswordOption,
     PresetOption,
     QdrantOption,
@@ -83,6 +84,7 @@ def ingest(
             show_default=False,
         ),
     ] = None,
+    ledger: LedgerOption = None,
     preset: PresetOption = "memory",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Parse pages again that failed before.")] = False,
     remove_missing: Annotated[
@@ -115,6 +117,7 @@ def ingest(
             qdrant=qdrant,
             collection=collection,
             pages=pages,
+            ledger=ledger,
         )
         log_to_stderr(verbose=verbose)
         terminate_like_interrupt()
@@ -182,6 +185,7 @@ def _ingest(
         server_key=settings.qdrant_key,
         collection=kept_as(preset),
         pages=settings.pages,
+        ledger=settings.ledger,
     ) as archive:
         try:
             with progress_bar() as show:

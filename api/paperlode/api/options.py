@@ -15,6 +15,7 @@ __all__ = [
     "LLMModelOption",
     "LLMOption",
     "LayoutOption",
+    "LedgerOption",
     "LimitOption",
     "OfKind",
     "OnPages",
@@ -43,6 +44,16 @@ CollectionOption = Annotated[
     typer.Option(
         "--collection",
         help="Name of the collection there. [env: PAPERLODE_COLLECTION; default: paperlode]",
+        show_default=False,
+    ),
+]
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        help="PostgreSQL database for the ledger of a new index: postgresql://USER@HOST/DATABASE, with ?schema=NAME for more "
+        "than one index in it; needs paperlode[postgres]. Its password: ~/.pgpass or PGPASSWORD. "
+        "[env: PAPERLODE_LEDGER; default: a file in the index]",
         show_default=False,
     ),
 ]

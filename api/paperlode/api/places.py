@@ -1,18 +1,20 @@
-"""Where an archive's index is, when it is on a Qdrant server, and where its pages are: as the manifest has it, without keys."""
+"""Where an archive's index, its pages and its ledger are, when not in its folder: as the manifest has it, without keys."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paperlode.ingest.errors import InvalidRequest
+from paperlode.ingest.errors import ArchiveError, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from paperlode.api.directory import Directory
     from paperlode.retrieval.server_options import ServerOptions
 
-__all__ = ["elsewhere", "pages_place", "place_of", "server_at"]
+__all__ = ["claimed", "elsewhere", "pages_place", "place_of", "server_at"]
 
 
 def pages_place(given: str) -> str:
@@ -32,6 +34,30 @@ def pages_place(given: str) -> str:
             hint="Give it without; keys come from the environment, as the store's client finds them.",
         )
     return given
+
+
+def claimed(given: str, directory: Directory) -> tuple[str, str]:
+    """What the manifest of a new archive keeps of where its ledger is, and its id there; both empty for a file in the folder.
+
+    Raises:
+        InvalidRequest: no address that can be taken, or the schema is another archive's.
+        MissingExtra, ArchiveError: the database cannot be used.
+    """
+    import uuid
+
+    from paperlode.api.directory import Manifest
+    from paperlode.ingest.ledger_place import DatabasePlace
+
+    if not given:
+        return "", ""
+    from paperlode.ingest.ledger_postgres import check_place
+
+    place, archive = DatabasePlace.parse(given), uuid.uuid4().hex
+    with suppress(ArchiveError):  # one that was begun here, and never finished, has the schema already
+        begun = Manifest.read(directory)
+        archive = begun.archive if begun.ledger == str(place) and not begun.ready else archive
+    check_place(place, archive)
+    return str(place), archive
 
 
 def place_of(server: ServerOptions) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class Settings:
         engine: what reads the pages: ``local``, or ``ray``. address: of the Ray cluster; empty: one is started for the run.
         ray_embedders: workers of the cluster that embed; None for some where a cluster is joined.
         pages: where parsed pages of a new index are kept, a folder or an address; empty for its ledger.
+        ledger: address of the PostgreSQL database for a new index's ledger, without a password; empty for a file in the index.
         qdrant: address of the Qdrant server of a new index, and of ``push``; empty for an embedded index.
         qdrant_key: its API key. qdrant_grpc: speak gRPC with it. collection: the alias there.
         llm_url: address of a language model that writes the answers; empty: they are quotations.
@@ -85,6 +86,7 @@ class Settings:
     address: str = ""
     ray_embedders: int | None = bounded(None, ge=0, le=256)
     pages: str = ""
+    ledger: str = ""
     qdrant: str = ""
     qdrant_key: str | None = field(default=None, repr=False)
     qdrant_grpc: bool = False

@@ -42,17 +42,17 @@ def open_stores(
 
     Raises:
         ArchiveCorrupt: one is missing or damaged, or they do not fit together. SchemaMismatch: another version wrote it.
-        ArchiveError: the server of the index cannot be used.
+        ArchiveError: the server of the index, or of the ledger, cannot be used.
     """
     from paperlode.api.late_ledger import LateLedger
 
     schema = manifest.stored_schema(directory.root)
-    if manifest.ready and not directory.ledger.exists():
+    if manifest.ready and not manifest.ledger and not directory.ledger.exists():
         raise ArchiveCorrupt(
             f"The ledger {str(directory.ledger)!r} is missing.",
             hint="Restore it from a backup, or delete the folder and ingest again.",
         )
-    late = LateLedger(directory.ledger, manifest.pages)
+    late = LateLedger(directory.ledger, manifest)
     stack.callback(late.close)
     seen = late.glance() if manifest.ready else None
     ledger = None if seen and seen.settled else late.whole()

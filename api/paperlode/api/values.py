@@ -85,6 +85,7 @@ class Status:
     Attributes:
         folder: the index folder. bytes: of its files.
         server: where the index is on a Qdrant server (``url``, ``collection``, ``grpc``); None where it is in the folder.
+        ledger: address of the database that the ledger is in, with the schema; empty where it is a file in the folder.
         embedder, dimensions: the model that its vectors are made with.
         parser, chunker: of the last run.
         counts: documents, pages, failed pages, chunks, failed files.
@@ -104,3 +105,4 @@ class Status:
     outdated: int
     pending: int
     server: dict[str, Any] | None = None
+    ledger: str = ""

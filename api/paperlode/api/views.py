@@ -265,6 +265,8 @@ def show_status(status: Status, documents: Sequence[DocumentRecord]) -> None:
     )
     if status.server:
         out.print(styled(f"The index is the collection {status.server['collection']!r} on {status.server['url']}."))
+    if status.ledger:
+        out.print(styled(f"The ledger is in {status.ledger}."))
     if c.read_by:
         failed = f"; {c.failed_pages} failed" if c.failed_pages else ""
         out.print(styled(f"Pages: {pages_read_by(c.read_by)}{failed}."))

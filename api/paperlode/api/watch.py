@@ -17,6 +17,7 @@ from paperlode.ingest.errors import (
     ArchiveLocked,
     IndexServerBusy,
     IndexServerUnreachable,
+    LedgerServerUnreachable,
     PaperlodeError,
     ServerError,
     SourceError,
@@ -41,7 +42,7 @@ _GONE_PATIENCE = 10
 _LOCKED_AGAIN = 1.0
 _PARTIAL = frozenset({".part", ".crdownload", ".partial", ".filepart", ".download", ".tmp", ".swp"})
 """Endings of what browsers, transfers and editors make meanwhile: it goes without having been a document."""
-_PASSING = (StorageFull, ServerError, IndexServerBusy, IndexServerUnreachable)
+_PASSING = (StorageFull, ServerError, IndexServerBusy, IndexServerUnreachable, LedgerServerUnreachable)
 """Errors of a run that may be over in a while."""
 
 

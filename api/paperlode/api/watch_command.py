@@ -138,6 +138,7 @@ def _watch(
             server_key=settings.qdrant_key,
             collection=kept_as(preset),
             pages=settings.pages,
+            ledger=settings.ledger,
         )
 
     check_addresses(paths)

@@ -26,7 +26,9 @@ PaperlodeError                  what happened, to which file and page, and what 
 │   ├── IndexServerBusy         it refuses more work for now
 │   ├── IndexServerKeyRefused   it wants another key, or the key does not allow this
 │   ├── IndexServerFailed       it broke, or refuses a request
-│   └── IndexServerIncompatible too old, or no such server at all
+│   ├── IndexServerIncompatible too old, or no such server at all
+│   ├── LedgerServerUnreachable no connection to the database server of the ledger, or it broke off
+│   └── LedgerServerRefused     it does not let us in: another password, no such user or database
 ├── ModelError                  an embedding model
 │   ├── ModelUnknown            no such name
 │   └── ModelChecksumMismatch   the weights are not the published ones
@@ -63,6 +65,8 @@ __all__ = [
     "IndexServerKeyRefused",
     "IndexServerUnreachable",
     "InvalidRequest",
+    "LedgerServerRefused",
+    "LedgerServerUnreachable",
     "MissingExtra",
     "ModelChecksumMismatch",
     "ModelError",
@@ -228,6 +232,14 @@ class IndexServerFailed(ArchiveError):
 
 class IndexServerIncompatible(ArchiveError):
     """What answers is no Qdrant server, or one that is too old."""
+
+
+class LedgerServerUnreachable(ArchiveError):
+    """There is no connection to the database server of the ledger, or it broke off."""
+
+
+class LedgerServerRefused(ArchiveError):
+    """The database server of the ledger wants another password, or knows no such user or database."""
 
 
 class ModelError(PaperlodeError):

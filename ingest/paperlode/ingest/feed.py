@@ -181,12 +181,16 @@ class Feed:
         self._claimed = Turns()
         self._lanes = [threading.Thread(target=self._lane, daemon=True, name=f"feed-{n}") for n in range(lanes)]
         self._running = lanes
+        self._broken: Exception | None = None
 
     def __iter__(self) -> Iterator[Delivery]:
+        """Raises, at the end, what kept it from finding more."""
         for lane in self._lanes:
             lane.start()
         while (delivery := self._order.get()) is not None:
             yield delivery
+        if self._broken is not None:
+            raise self._broken
 
     def settle(self, digest: str) -> None:
         """The consumer is through with these bytes: files of the same content are judged by the ledger from now on."""
@@ -241,6 +245,8 @@ class Feed:
                 self._deliver(*taken)
         except _Stopped:
             pass
+        except Exception as exc:  # noqa: BLE001  of the ledger, or in looking for files: else the run would end as if all were read
+            self._broken = self._broken or exc
         finally:
             with self._claiming:
                 self._running -= 1

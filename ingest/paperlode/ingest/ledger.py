@@ -1,6 +1,6 @@
 """What was ingested, page by page, and from what. Resume and incremental runs stand on it.
 
-One SQL database (SQLite by default). A page is kept as soon as it is parsed, so that no page is parsed twice;
+One SQL database (SQLite, or a schema of PostgreSQL). A page is kept as soon as it is parsed, so that no page is parsed twice;
 a document counts as done only once all of its chunks are searchable.
 """
 
@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 
 from paperlode.ingest.addresses import is_url
 from paperlode.ingest.errors import (
     DocumentNotFound,
     InvalidRequest,
     PaperlodeError,
-    SchemaMismatch,
 )
 from paperlode.ingest.ledger_arrivals import Arrival, all_arrivals, forget_arrival, put_arrival
+from paperlode.ingest.ledger_engine import open_database
+from paperlode.ingest.ledger_errors import mapped
 from paperlode.ingest.ledger_findings import (
     FlaggedPage,
     count_flagged,
@@ -45,10 +45,8 @@ from paperlode.ingest.ledger_rows import (
     record_of,
     remove_content,
     remove_document,
-    sqlite_settings,
 )
 from paperlode.ingest.ledger_tables import (
-    LEDGER_VERSION,
     Counts,
     DocumentRecord,
     FailedPage,
@@ -57,20 +55,18 @@ from paperlode.ingest.ledger_tables import (
     documents,
     failures,
     findings,
-    mapped,
-    meta,
-    metadata,
     pages,
     paths,
     read_by,
 )
-from paperlode.ingest.page_store import DatabasePages
+from paperlode.ingest.page_store import DatabasePages, few
 from paperlode.ingest.sources import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from paperlode.ingest.document import Source
+    from paperlode.ingest.ledger_postgres import Claim
     from paperlode.ingest.page_store import PageStore
 
 __all__ = ["Arrival", "Counts", "DocumentRecord", "FailedPage", "FailureRecord", "FlaggedPage", "Ledger", "Recipe"]
@@ -88,43 +84,22 @@ class Ledger(KeptPages):
         self._store: PageStore = store or DatabasePages(self._work)
 
     @classmethod
-    def open(cls, where: str | Path, *, store: PageStore | None = None) -> Ledger:
+    def open(cls, where: str | Path, *, store: PageStore | None = None, claim: Claim | None = None) -> Ledger:
         """Open the ledger at a path (SQLite) or a database URL, made if there is none.
 
         Args:
-            where: path or URL.
+            where: path, or URL of SQLite or PostgreSQL (see ``ledger_place``).
             store: where parsed pages are kept; None for the ledger's own database.
+            claim: the archive that it must belong to, in PostgreSQL; None for any.
 
         Raises:
-            ArchiveCorrupt: the file is no ledger, or damaged.
+            ArchiveCorrupt: the file is no ledger, or damaged; or it does not belong to the archive.
             SchemaMismatch: written by a later paperlode.
-            StorageFull, ArchiveLocked, ArchiveError: it cannot be written.
+            StorageFull, ArchiveLocked, ArchiveError: it cannot be written, or its server cannot be used.
+            InvalidRequest, MissingExtra: an address of no database, or of one whose driver is not installed.
         """
-        text = str(where)
-        is_url = isinstance(where, str) and "://" in where
-        engine = sa.create_engine(text if is_url else sa.URL.create("sqlite", database=text))
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "connect", sqlite_settings)
-        name = engine.url.render_as_string(hide_password=True) if is_url else text
-        ledger = cls(engine, name, store)
-        try:
-            ledger._check_version()
-        except BaseException:
-            engine.dispose()
-            raise
-        return ledger
-
-    def _check_version(self) -> None:
-        with self._work() as db:
-            metadata.create_all(db)
-            found = db.scalar(sa.select(meta.c.value).where(meta.c.key == "version"))
-            if found is None:
-                db.execute(meta.insert().values(key="version", value=str(LEDGER_VERSION)))
-            elif found != str(LEDGER_VERSION):
-                raise SchemaMismatch(
-                    f"The ledger {self._name} has version {found}, this paperlode reads {LEDGER_VERSION}.",
-                    hint="Use the paperlode that wrote it, or ingest into a new index folder.",
-                )
+        engine, name = open_database(where, claim)
+        return cls(engine, name, store)
 
     def close(self) -> None:
         """Let go of the database. Idempotent."""
@@ -336,9 +311,12 @@ class Ledger(KeptPages):
 
     def names(self, digests: Collection[str]) -> dict[str, str]:
         """File names by digest."""
-        query = sa.select(documents.c.digest, documents.c.name).where(documents.c.digest.in_(digests))
+        found: dict[str, str] = {}
         with self._work() as db:
-            return {row.digest: row.name for row in db.execute(query)}
+            for some in few(digests):
+                query = sa.select(documents.c.digest, documents.c.name).where(documents.c.digest.in_(some))
+                found |= {row.digest: row.name for row in db.execute(query)}
+        return found
 
     def paths_in(self, folder: str) -> Iterator[tuple[str, str]]:
         """Files in a folder (an absolute path) and below it, each with the digest of the document it held; by path."""

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from paperlode.ingest.document import Source
 from paperlode.ingest.ledger_tables import Recipe, metadata
+from paperlode.ingest.ledger_text import Text
 from paperlode.ingest.sources import Stamp
 
 if TYPE_CHECKING:
@@ -24,21 +25,21 @@ __all__ = ["Arrival", "all_arrivals", "forget_arrival", "put_arrival"]
 table = sa.Table(
     "arrivals",
     metadata,
-    sa.Column("digest", sa.String(64), primary_key=True),  # of the document
-    sa.Column("content", sa.String(64), nullable=False),
-    sa.Column("uri", sa.String, nullable=False),
-    sa.Column("name", sa.String, nullable=False),
-    sa.Column("media_type", sa.String, nullable=False),
+    sa.Column("digest", Text(64), primary_key=True),  # of the document
+    sa.Column("content", Text(64), nullable=False),
+    sa.Column("uri", Text(), nullable=False),
+    sa.Column("name", Text(), nullable=False),
+    sa.Column("media_type", Text(), nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("parser", sa.String, nullable=False),
-    sa.Column("chunker", sa.String, nullable=False),
-    sa.Column("embedder", sa.String, nullable=False),
+    sa.Column("parser", Text(), nullable=False),
+    sa.Column("chunker", Text(), nullable=False),
+    sa.Column("embedder", Text(), nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("inode", sa.BigInteger, nullable=False),
     sa.Column("pages", sa.Integer, nullable=False),
     sa.Column("chunks", sa.Integer, nullable=False),
-    sa.Column("read_by", sa.String, nullable=False),  # JSON
+    sa.Column("read_by", Text(), nullable=False),  # JSON
 )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from paperlode.ingest.ledger_tables import documents, metadata
+from paperlode.ingest.ledger_text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,13 +22,13 @@ __all__ = ["ReindexBooks", "Reindexed"]
 table = sa.Table(  # an older ledger gets the table when it is opened
     "reindexed",
     metadata,
-    sa.Column("digest", sa.String(64), primary_key=True),
-    sa.Column("embedder", sa.String, nullable=False),
-    sa.Column("chunker", sa.String, nullable=False),
+    sa.Column("digest", Text(64), primary_key=True),
+    sa.Column("embedder", Text(), nullable=False),
+    sa.Column("chunker", Text(), nullable=False),
     sa.Column("chunks", sa.Integer, nullable=False),
     sa.Column("updated", sa.Float, nullable=False),
-    sa.Column("shard", sa.String, nullable=False),  # name of the new index
-    sa.Column("made_with", sa.String, nullable=False),  # its schema, as JSON
+    sa.Column("shard", Text(), nullable=False),  # name of the new index
+    sa.Column("made_with", Text(), nullable=False),  # its schema, as JSON
 )
 
 

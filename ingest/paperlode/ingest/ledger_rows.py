@@ -42,18 +42,9 @@ __all__ = [
     "record_of",
     "remove_content",
     "remove_document",
-    "sqlite_settings",
 ]
 
 _FRESH_NS = 2_000_000_000  # a file touched within the last 2 s may change again without a new time stamp
-
-
-def sqlite_settings(connection: Any, _record: Any) -> None:
-    """Of every connection: others may read while one writes."""
-    cursor = connection.cursor()
-    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def recipe_columns(recipe: Recipe) -> dict[str, str]:

@@ -1,20 +1,18 @@
-"""The ledger's tables and rows, and how database errors become ours."""
+"""The ledger's tables and rows."""
 
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from paperlode.ingest.errors import ArchiveCorrupt, ArchiveError, ArchiveLocked, PaperlodeError, StorageFull
 from paperlode.ingest.ledger_glance import LEDGER_VERSION
+from paperlode.ingest.ledger_text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = [
     "LEDGER_VERSION",
@@ -27,7 +25,6 @@ __all__ = [
     "failures",
     "findings",
     "loose",
-    "mapped",
     "meta",
     "metadata",
     "pages",
@@ -41,28 +38,24 @@ metadata = sa.MetaData()
 meta = sa.Table(
     "meta",
     metadata,
-    sa.Column("key", sa.String, primary_key=True),
-    sa.Column("value", sa.String, nullable=False),
+    sa.Column("key", Text(), primary_key=True),
+    sa.Column("value", Text(), nullable=False),
 )
 documents = sa.Table(
     "documents",
     metadata,
-    sa.Column("digest", sa.String(64), primary_key=True),  # of the bytes it was first seen with: its identity
-    sa.Column(
-        "content", sa.String(64), nullable=False, index=True
-    ),  # digest of the bytes of the version that is searchable
-    sa.Column(
-        "coming", sa.String(64), nullable=False
-    ),  # digest of the version begun last; the same, unless it is under way
-    sa.Column("uri", sa.String, nullable=False),
-    sa.Column("name", sa.String, nullable=False, index=True),
-    sa.Column("media_type", sa.String, nullable=False),
+    sa.Column("digest", Text(64), primary_key=True),  # of the bytes it was first seen with: its identity
+    sa.Column("content", Text(64), nullable=False, index=True),  # digest of the bytes of the version that is searchable
+    sa.Column("coming", Text(64), nullable=False),  # digest of the version begun last; the same, unless it is under way
+    sa.Column("uri", Text(), nullable=False),
+    sa.Column("name", Text(), nullable=False, index=True),
+    sa.Column("media_type", Text(), nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("page_count", sa.Integer, nullable=False),
-    sa.Column("status", sa.String(16), nullable=False, index=True),
-    sa.Column("parser", sa.String, nullable=False),
-    sa.Column("chunker", sa.String, nullable=False),
-    sa.Column("embedder", sa.String, nullable=False),
+    sa.Column("status", Text(16), nullable=False, index=True),
+    sa.Column("parser", Text(), nullable=False),
+    sa.Column("chunker", Text(), nullable=False),
+    sa.Column("embedder", Text(), nullable=False),
     sa.Column("chunks", sa.Integer, nullable=False),
     sa.Column("failed_pages", sa.Integer, nullable=False),
     sa.Column("staging", sa.Boolean, nullable=False, index=True),
@@ -71,8 +64,8 @@ documents = sa.Table(
 paths = sa.Table(
     "paths",
     metadata,
-    sa.Column("path", sa.String, primary_key=True),
-    sa.Column("digest", sa.String(64), nullable=False, index=True),
+    sa.Column("path", Text(), primary_key=True),
+    sa.Column("digest", Text(64), nullable=False, index=True),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("inode", sa.BigInteger, nullable=False),
@@ -80,26 +73,26 @@ paths = sa.Table(
 pages = sa.Table(
     "pages",
     metadata,
-    sa.Column("digest", sa.String(64), primary_key=True),
-    sa.Column("parser", sa.String, primary_key=True),
+    sa.Column("digest", Text(64), primary_key=True),
+    sa.Column("parser", Text(), primary_key=True),
     sa.Column("page", sa.Integer, primary_key=True),
-    sa.Column("code", sa.String, nullable=False),  # of the failure; empty when the page was parsed
-    sa.Column("message", sa.String, nullable=False),
-    sa.Column("blob", sa.String(64), nullable=False, index=True),  # under which its JSON is kept (``page_store``)
+    sa.Column("code", Text(), nullable=False),  # of the failure; empty when the page was parsed
+    sa.Column("message", Text(), nullable=False),
+    sa.Column("blob", Text(64), nullable=False, index=True),  # under which its JSON is kept (``page_store``)
 )
 loose = sa.Table(  # blobs that lost a page: those that no page names any more are let go of at the end of a run
     "loose",
     metadata,
-    sa.Column("blob", sa.String(64), primary_key=True),
+    sa.Column("blob", Text(64), primary_key=True),
 )
 failures = sa.Table(
     "failures",
     metadata,
-    sa.Column("path", sa.String, primary_key=True),
-    sa.Column("digest", sa.String(64), nullable=False),  # empty when the file could not be read at all
-    sa.Column("code", sa.String, nullable=False),
-    sa.Column("what", sa.String, nullable=False),
-    sa.Column("hint", sa.String, nullable=False),
+    sa.Column("path", Text(), primary_key=True),
+    sa.Column("digest", Text(64), nullable=False),  # empty when the file could not be read at all
+    sa.Column("code", Text(), nullable=False),
+    sa.Column("what", Text(), nullable=False),
+    sa.Column("hint", Text(), nullable=False),
     sa.Column("updated", sa.Float, nullable=False),
 )
 
@@ -107,8 +100,8 @@ failures = sa.Table(
 read_by = sa.Table(  # pages of searchable documents by what read them; an older ledger gets the table when it is opened
     "read_by",
     metadata,
-    sa.Column("digest", sa.String(64), primary_key=True),
-    sa.Column("parser", sa.String, primary_key=True),  # ``ParsedPage.parser``
+    sa.Column("digest", Text(64), primary_key=True),
+    sa.Column("parser", Text(), primary_key=True),  # ``ParsedPage.parser``
     sa.Column("pages", sa.Integer, nullable=False),
     sa.Index("read_by_parser", "parser", "pages"),
 )
@@ -117,9 +110,9 @@ read_by = sa.Table(  # pages of searchable documents by what read them; an older
 prints = sa.Table(  # what pages show (``page_prints``); an older ledger gets the table when it is opened
     "prints",
     metadata,
-    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("digest", Text(64), primary_key=True),
     sa.Column("page", sa.Integer, primary_key=True),
-    sa.Column("print", sa.String(32), nullable=False),
+    sa.Column("print", Text(32), nullable=False),
     sa.Index("prints_print", "print"),
 )
 
@@ -127,13 +120,13 @@ prints = sa.Table(  # what pages show (``page_prints``); an older ledger gets th
 findings = sa.Table(  # what the judge said of pages; an older ledger gets the table when it is opened
     "findings",
     metadata,
-    sa.Column("digest", sa.String(64), primary_key=True),
-    sa.Column("parser", sa.String, primary_key=True),
+    sa.Column("digest", Text(64), primary_key=True),
+    sa.Column("parser", Text(), primary_key=True),
     sa.Column("page", sa.Integer, primary_key=True),
     sa.Column("place", sa.Integer, primary_key=True),  # among the findings of the page
-    sa.Column("code", sa.String, nullable=False),
-    sa.Column("reason", sa.String, nullable=False),
-    sa.Column("regions", sa.String, nullable=False),  # JSON: [[page, x0, y0, x1, y1], ...]
+    sa.Column("code", Text(), nullable=False),
+    sa.Column("reason", Text(), nullable=False),
+    sa.Column("regions", Text(), nullable=False),  # JSON: [[page, x0, y0, x1, y1], ...]
 )
 
 
@@ -220,46 +213,3 @@ class Counts:
     failures: int
     read_by: Mapping[str, int] = field(default_factory=dict)
     flagged_pages: int = 0
-
-
-@contextmanager
-def mapped(name: str) -> Iterator[None]:
-    """Turn database errors into ours. ``name`` is the ledger's file, for the message."""
-    try:
-        yield
-    except DBAPIError as exc:
-        error = _translate(name, str(exc.orig))
-        if error is None:
-            raise
-        raise error from exc
-
-
-_KINDS: tuple[tuple[type[PaperlodeError], str, str, tuple[str, ...]], ...] = (
-    (
-        StorageFull,
-        "There is no room left on the disk to write",
-        "Free some space, then run ingest again.",
-        ("is full",),
-    ),
-    (
-        ArchiveCorrupt,
-        "The ledger does not open",
-        "Restore it from a backup, or delete the index folder and ingest again; your documents are not touched.",
-        ("malformed", "not a database", "no such table", "no such column", "disk i/o error"),
-    ),
-    (ArchiveLocked, "Another process is using", "Wait until it ends, or end it.", ("database is locked",)),
-    (
-        ArchiveError,
-        "There is no permission to write",
-        "Change the owner or permissions of the index folder.",
-        ("readonly", "read-only", "unable to open"),
-    ),
-)
-
-
-def _translate(name: str, detail: str) -> PaperlodeError | None:
-    low = detail.lower()
-    for kind, what, hint, needles in _KINDS:
-        if any(n in low for n in needles):
-            return kind(f"{what}: {name} ({detail}).", hint=hint)
-    return None

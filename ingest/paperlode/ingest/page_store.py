@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from paperlode.ingest.addresses import is_url, local_file
 from paperlode.ingest.errors import ArchiveError, StorageFull
 from paperlode.ingest.ledger_tables import metadata
+from paperlode.ingest.ledger_text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -29,7 +30,7 @@ _AT_ONCE = 500
 blobs = sa.Table(
     "blobs",
     metadata,
-    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("name", Text(64), primary_key=True),
     sa.Column("data", sa.LargeBinary, nullable=False),
 )
 

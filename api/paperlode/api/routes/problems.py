@@ -32,6 +32,7 @@ STATUS: Mapping[type[errors.PaperlodeError], int] = {
     errors.StorageFull: 503,
     errors.IndexServerBusy: 503,
     errors.IndexServerUnreachable: 503,
+    errors.LedgerServerUnreachable: 503,
     errors.ArchiveNotFound: 500,
     errors.ArchiveCorrupt: 500,
     errors.SchemaMismatch: 500,
