@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from paperlode.ingest.errors import ArchiveCorrupt
-from paperlode.retrieval import edge_waiting
+from paperlode.retrieval import edge, edge_waiting
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.index import Filter, HybridQuery, Schema
 from paperlode.retrieval.lexical import sparse_document, sparse_query
@@ -127,7 +127,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from conftest import make_chunk
-from paperlode.retrieval import edge_waiting
+from paperlode.retrieval import edge, edge_waiting
 edge_waiting.MOST_VECTORS = {most}
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.index import Schema
@@ -155,3 +155,24 @@ def test_a_kill_leaves_whole_documents(folder: Path, most: int, publish: bool) -
     assert {d: opened.count(d) for d in ("whole", "half")} == {"whole": 300, "half": 300 if publish else 0}
     assert opened.documents() == ({"whole", "half"} if publish else {"whole"})
     opened.close()
+
+
+def test_a_long_run_puts_its_segments_in_order_on_the_way(
+    index: EdgeIndex, chunk_of: ChunkOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many points, when they are made durable; not before, nor twice; everything is found as before."""
+    monkeypatch.setattr(edge, "TIDY_EVERY", 12)
+    tidied: list[int] = []
+    own = index._tidy
+
+    def tidy() -> None:
+        tidied.append(index.count())
+        own()
+
+    monkeypatch.setattr(index, "_tidy", tidy)
+    for d in range(6):
+        stage(index, [chunk_of(f"zebra {i}", document=f"d{d}", ordinal=i) for i in range(5)])
+        index.publish(f"d{d}")
+        index.flush()
+    assert tidied == [15, 30]
+    assert (seen(index), len(index.documents())) == (30, 6)

@@ -62,6 +62,9 @@ MIN_FREE = 128 << 20
 """Bytes that must be free before a write: the engine maps its files, and a full disk would kill the process."""
 YES = "yes"
 """Of points that are ``swapped``: the engine's filters find no truth values."""
+TIDY_EVERY = 16_384
+"""Points written since the engine last put its segments in order, from which on that is done in the middle of a run (1 to 3 ms
+a chunk, in which nothing else runs in this process): until then all that is in them lies in memory, 16 kB a chunk."""
 
 
 class EdgeIndex(EdgeReader):
@@ -86,6 +89,7 @@ class EdgeIndex(EdgeReader):
         self._dimensions, self._min_free = schema.dimensions, min_free
         self._staged: dict[str, set[str]] = {}
         self._waiting = Waiting()
+        self._untidy = 0
         self._moved: dict[str, dict[str, dict[str, Any]]] = {}
         if not create and not (path / "edge_config.json").exists():
             raise ArchiveNotFound(f"There is no index in {path}.", hint="Ingest documents into it first.")
@@ -189,6 +193,7 @@ class EdgeIndex(EdgeReader):
             present = [p.id for p in self._scroll(Filter(documents=(document,)), False)]
             old = [i for i in present if str(i) not in staged]
             new: list[Any] = sorted(staged.difference(map(str, present)))
+            self._untidy += len(new) + len(old)
             self._size += len(new) - len(old)  # counting takes time by the size of the index
             self.generation += 1
             if waiting and not present and document not in self._hidden:
@@ -240,13 +245,24 @@ class EdgeIndex(EdgeReader):
     def flush(self) -> None:
         """Makes what is published durable."""
         with self._lock, self._engine("cannot be written"):
-            self._shard.flush()
+            if self._untidy >= TIDY_EVERY:
+                self._tidy()
+            else:
+                self._shard.flush()
 
     def optimize(self) -> None:
         """Merges segments, drops deleted points, builds HNSW for large ones; holds the interpreter meanwhile."""
-        self._need_room()
         with self._lock, self._engine("cannot be written"):
-            self._shard.optimize()
+            self._tidy()
+
+    def _tidy(self) -> None:
+        from paperlode.ingest.workers import trim_memory
+
+        self._need_room()
+        self._shard.optimize()
+        self._shard.flush()  # lets go of the old segments
+        self._untidy = 0
+        trim_memory()
 
     def close(self) -> None:
         """Flushes and releases the files; a second call does nothing."""

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXACT_KB", "all_of", "between", "create_shard", "engine_sparse", "equals", "full_disk", "load_shard", "own_vector",
-    "staged_of",
+    "staged_of", "uuid_text",
 ]  # fmt: skip
 
 EXACT_KB = 32_000
 """Kilobytes of vectors up to which they are searched exactly."""
+
+
+SEGMENTS = 4
+"""Segments that are not merged; more are, the smallest first."""
+SEGMENT_KB = 200_000
+"""Kilobytes of vectors (some 60,000 to 130,000 chunks) from which a segment is left as it is: merging takes memory by size."""
 
 
 def full_disk(path: Path, why: str) -> StorageFull:
@@ -51,7 +57,9 @@ def config(dimensions: int) -> Any:
             ),
         },
         sparse_vectors={name: EdgeSparseVectorParams(modifier=Modifier.Idf, on_disk=True) for name in SPARSE},
-        optimizers=EdgeOptimizersConfig(indexing_threshold=EXACT_KB),
+        optimizers=EdgeOptimizersConfig(
+            indexing_threshold=EXACT_KB, default_segment_number=SEGMENTS, max_segment_size=SEGMENT_KB
+        ),
     )
 
 
@@ -88,6 +96,12 @@ def _sparse_class() -> type[Any]:
     from qdrant_edge import SparseVector as EdgeSparseVector
 
     return EdgeSparseVector
+
+
+def uuid_text(number: int) -> str:
+    """A UUID in words, by its number; ``str`` of the library's takes four times as long."""
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def own_vector(vector: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.errors import ArchiveCorrupt, PaperlodeError
 
-from .edge_engine import all_of, between, engine_sparse, equals, full_disk, own_vector
+from .edge_engine import all_of, between, engine_sparse, equals, full_disk, own_vector, uuid_text
 from .index import Filter
 from .legs import meaning_legs, put_together, trait_legs, word_legs
 from .lexical import SparseVector
@@ -82,7 +82,7 @@ class EdgeReader:
             found += self._run(meant, query.limit, ids)
             narrow = [replace(leg, filter=Filter()) for leg in late[:1]] + trait_legs(query)
             found += self._run(narrow, len(ids), ids, among=set(ids.values())) if ids else ([],) * len(narrow)
-        return put_together([*legs, *meant, *narrow], found, lambda key: str(ids[key]))
+        return put_together([*legs, *meant, *narrow], found, uuid_text)
 
     def _run(
         self, legs: Sequence[Leg], limit: int, ids: dict[int, Any], among: set[Any] | None = None

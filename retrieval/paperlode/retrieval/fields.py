@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["sparse_pairs", "sparse_wanted"]
 
 
-PAIR_TERMS = 1 << 22
+PAIR_TERMS = 1 << 20
 """How many pairs are told apart: an index keeps a list of all there are, and reads it when it is opened (1.2 s for six million).
 
 A chunk of a hundred pairs has one of a question's by chance once in 40,000 chunks."""

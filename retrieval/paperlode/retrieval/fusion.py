@@ -99,7 +99,7 @@ def fuse(
     roles = understood.roles
     scores = np.array(
         [
-            (c.dense, c.row, c.lexical, c.page, c.pairs, c.wanted, d and d[0])
+            (*c[1:7], d and d[0])  # dense, lexical, page, row, pairs, wanted: as ``Scored`` has them
             for c, d in zip(candidates, own, strict=True)
         ],
         dtype=np.float64,  # None becomes NaN
@@ -114,9 +114,9 @@ def fuse(
     by_score = standard @ np.array(
         (
             w.dense * readable,
-            w.row * readable,
             w.lexical + words,
             w.page + words,
+            w.row * readable,
             w.pairs,
             w.wanted * understood.strength,
             w.document,
