@@ -4,11 +4,13 @@
 
 Documents of made-up chunks are generated on the way, by a seed: Zipf-distributed words, vectors around 500 centres, a tenth of
 the chunks tables with ten row vectors, roles, a card a document. Making them is not timed. Each document is then written twice,
-turn by turn: by ``EdgeIndex`` (staged 128 chunks at a time, its card, published and flushed: as ``Writer`` does), and by a bare
-loop over the engine (the same named vectors, a payload of as many bytes, 128 points an upsert, no index of payload, never
-flushed). Then ``EdgeIndex.optimize``; then new processes with warm file caches open the index, and one asks ``Search.search``
-questions whose vectors are ready. The last line is JSON: ``ingest_ratio`` (chunks a second, ours over bare; ``cpu_ratio`` by CPU
-seconds), ``optimize_s``, ``open_s`` (median of three processes, after the imports), ``search_p50_ms``, ``bytes`` on the disk.
+turn by turn: by ``EdgeIndex`` (staged 128 chunks at a time, its card, published: as ``Writer`` does), and by a bare loop over
+the engine (the same named vectors, a payload of as many bytes, 128 points an upsert, no index of payload; into a new shard after
+every 100,000 chunks, for the sake of memory). Both are flushed every 16 documents, as runs do. Putting segments in order, which
+``EdgeIndex`` does on the way and at the end, is timed by itself. Then new processes with warm file caches open the index, and
+one asks ``Search.search`` questions whose vectors are ready. The last line is JSON: ``ingest_ratio`` (chunks a second, ours over
+bare; ``cpu_ratio`` by CPU seconds), ``tidy_s`` (of it ``optimize_s`` at the end), ``anonymous_mb`` (the most, of this process,
+which generates too), ``open_s`` (median of three processes, after the imports), ``search_p50_ms``, ``bytes`` on the disk.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +34,7 @@ import numpy as np
 from latency_scale import VOCABULARY, organisation, questions, vocabulary
 
 from paperlode.ingest.document import Box, Chunk, DocumentCard, Kind, Layer, PageBox, chunk_id
+from paperlode.ingest.workers import trim_memory
 from paperlode.retrieval.cards import sparse_whole
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.edge_engine import config
@@ -45,6 +50,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WORDS, CENTRES, ROW_VECTORS, PER_PAGE, BATCH, DIMENSIONS = 120, 500, 10, 4, 128, 384
+FLUSHED, ANEW = 16, 500
+"""Documents after which both are flushed, and after which the bare loop begins a new shard."""
 ROLES = ("income_statement", "balance_sheet", "cash_flow_statement", "segments", "governing_law")
 
 
@@ -203,46 +210,100 @@ def same_size(chunk: Chunk, roles: tuple[str, ...]) -> dict[str, Any]:
     return {**payload, "text": (chunk.text * 4)[: max(0, ours - len(json.dumps(payload)))]}
 
 
-def build(work: Path, chunks: int, each: int) -> dict[str, Any]:
-    from qdrant_edge import EdgeShard
+class Timed:
+    """Wall and CPU seconds, summed up by name."""
 
-    index = EdgeIndex(work / "edge", Schema.of(Ready()), create=True)
-    (work / "bare").mkdir()
-    shard = EdgeShard.create(str(work / "bare"), config(DIMENSIONS))
-    wall, cpu = dict.fromkeys(("ours", "bare"), 0.0), dict.fromkeys(("ours", "bare"), 0.0)
-    written, parts = 0, []
+    def __init__(self) -> None:
+        self.wall: Counter[str] = Counter()
+        self.cpu: Counter[str] = Counter()
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """What is done in here."""
+        began, spent = time.perf_counter(), time.process_time()
+        yield
+        self.wall[name] += time.perf_counter() - began  # type: ignore[assignment]
+        self.cpu[name] += time.process_time() - spent  # type: ignore[assignment]
+
+
+class Bare:
+    """The engine alone."""
+
+    def __init__(self, work: Path) -> None:
+        self._folder = work / "bare"
+        self.begin()
+
+    def begin(self) -> None:
+        """A new shard."""
+        from qdrant_edge import EdgeShard
+
+        self._folder.mkdir(parents=True)
+        self.shard = EdgeShard.create(str(self._folder), config(DIMENSIONS))
+
+    def end(self) -> None:
+        """Nothing is left of it."""
+        self.shard.close()
+        shutil.rmtree(self._folder)
+        trim_memory()
+
+
+def anonymous_mb() -> int:
+    """Of this process."""
+    lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) >> 10 for line in lines if line.startswith("Anonymous:"))
+
+
+def build(work: Path, chunks: int, each: int) -> dict[str, Any]:
+    index, bare, timed = EdgeIndex(work / "edge", Schema.of(Ready()), create=True), Bare(work), Timed()
+    own = index._tidy  # noqa: SLF001
+
+    def tidy() -> None:
+        with timed.of("tidy"):
+            own()
+
+    index._tidy = tidy  # type: ignore[method-assign]  # noqa: SLF001
+    written, most, parts = 0, 0, []
+
+    def ratio(by: Counter[str], tidied: float) -> float:
+        return round(by["bare"] / (by["ours"] - tidied), 3)
+
+    tidied = (0.0, 0.0)
     for n, made in enumerate(documents(chunks, each)):
         payloads = [same_size(c, r) for c, r in zip(made.chunks, made.roles, strict=True)]
+        most = max(most, anonymous_mb()) if n % FLUSHED == FLUSHED - 1 else most
         for name in ("ours", "bare") if n % 2 else ("bare", "ours"):
-            began, spent = time.perf_counter(), time.process_time()
-            if name == "ours":
-                write_ours(index, made)
-            else:
-                write_bare(shard, made, payloads)
-            wall[name] += time.perf_counter() - began
-            cpu[name] += time.process_time() - spent
+            with timed.of(name):
+                if name == "ours":
+                    write_ours(index, made)
+                else:
+                    write_bare(bare.shard, made, payloads)
+                if n % FLUSHED == FLUSHED - 1:
+                    index.flush() if name == "ours" else bare.shard.flush()
+        if n % ANEW == ANEW - 1:
+            bare.end()
+            bare.begin()
+        tidied = (timed.wall["tidy"], timed.cpu["tidy"])  # which is in ours
         written += len(made.chunks)
         if written * 10 // chunks > len(parts):
-            parts.append(round(wall["bare"] / wall["ours"], 3))
-            print(f"{written:,} chunks: {wall}, ratio {parts[-1]}, cpu {cpu}", file=sys.stderr, flush=True)
-    shard.close()
-    shutil.rmtree(work / "bare")
-    began, spent = time.perf_counter(), time.process_time()
+            parts.append(ratio(timed.wall, tidied[0]))
+            print(
+                f"{written:,} chunks: {dict(timed.wall)}, {parts[-1]}, {anonymous_mb()} MB", file=sys.stderr, flush=True
+            )
+    bare.end()
+    before = timed.wall["tidy"]
     index.optimize()
-    took = {
-        "optimize_s": round(time.perf_counter() - began, 1),
-        "optimize_cpu_s": round(time.process_time() - spent, 1),
-    }
     index.close()
     files = [f for f in (work / "edge").rglob("*") if f.is_file()]
     return {
         "chunks": written,
-        "ours_chunks_per_s": round(written / wall["ours"]),
-        "bare_chunks_per_s": round(written / wall["bare"]),
-        "ingest_ratio": round(wall["bare"] / wall["ours"], 3),
-        "cpu_ratio": round(cpu["bare"] / cpu["ours"], 3),
+        "ours_chunks_per_s": round(written / (timed.wall["ours"] - tidied[0])),
+        "bare_chunks_per_s": round(written / timed.wall["bare"]),
+        "ingest_ratio": ratio(timed.wall, tidied[0]),
+        "cpu_ratio": ratio(timed.cpu, tidied[1]),
         "ratio_by_tenths": parts,
-        **took,
+        "tidy_s": round(timed.wall["tidy"], 1),
+        "optimize_s": round(timed.wall["tidy"] - before, 1),
+        "anonymous_mb": most,
         "bytes": sum(f.stat().st_blocks * 512 for f in files),
     }
 

@@ -62,7 +62,7 @@ MIN_FREE = 128 << 20
 """Bytes that must be free before a write: the engine maps its files, and a full disk would kill the process."""
 YES = "yes"
 """Of points that are ``swapped``: the engine's filters find no truth values."""
-TIDY_EVERY = 16_384
+TIDY_EVERY = 8_192
 """Points written since the engine last put its segments in order, from which on that is done in the middle of a run (1 to 3 ms
 a chunk, in which nothing else runs in this process): until then all that is in them lies in memory, 16 kB a chunk."""
 
