@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from paperlode.ingest.errors import ArchiveCorrupt
+from paperlode.ingest.errors import ArchiveCorrupt, StorageFull
 from paperlode.retrieval import edge, edge_waiting
 from paperlode.retrieval.edge import EdgeIndex
 from paperlode.retrieval.index import Filter, HybridQuery, Schema
@@ -176,3 +176,24 @@ def test_a_long_run_puts_its_segments_in_order_on_the_way(
         index.flush()
     assert tidied == [15, 30]
     assert (seen(index), len(index.documents())) == (30, 6)
+
+
+def test_no_room_to_put_segments_in_order_is_a_full_disk(
+    index: EdgeIndex, chunk_of: ChunkOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine asks for room beforehand, in words of its own; what is published stays, and the next time it is tried again."""
+
+    class Tight(Watched):
+        def optimize(self) -> None:
+            raise Exception("Not enough space available for optimization, needed: 20, available: 10")  # noqa: TRY002
+
+    monkeypatch.setattr(edge, "TIDY_EVERY", 3)
+    own, index._shard = index._shard, Tight(index._shard)
+    stage(index, [chunk_of(f"zebra {i}", ordinal=i) for i in range(5)])
+    index.publish("d1")
+    with pytest.raises(StorageFull, match="no room to write the index"):
+        index.flush()
+    assert seen(index) == 5
+    index._shard = own
+    index.flush()
+    assert (seen(index), index._untidy) == (5, 0)

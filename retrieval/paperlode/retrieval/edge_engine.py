@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXACT_KB", "all_of", "between", "create_shard", "engine_sparse", "equals", "full_disk", "load_shard", "own_vector",
-    "staged_of", "uuid_text",
+    "says_full", "staged_of", "uuid_text",
 ]  # fmt: skip
 
 EXACT_KB = 32_000
@@ -31,6 +31,12 @@ SEGMENT_KB = 200_000
 def full_disk(path: Path, why: str) -> StorageFull:
     """The error for a disk without room."""
     return StorageFull(f"There is no room to write the index in {path}: {why}.", hint="Free some space and run again.")
+
+
+def says_full(exc: BaseException) -> bool:
+    """Whether an error of the engine tells of a disk without room."""
+    text = str(exc)
+    return "No space left" in text or "os error 28" in text or "Not enough space" in text
 
 
 def config(dimensions: int) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.errors import ArchiveCorrupt, PaperlodeError
 
-from .edge_engine import all_of, between, engine_sparse, equals, full_disk, own_vector, uuid_text
+from .edge_engine import all_of, between, engine_sparse, equals, full_disk, own_vector, says_full, uuid_text
 from .index import Filter
 from .legs import meaning_legs, put_together, trait_legs, word_legs
 from .lexical import SparseVector
@@ -297,7 +297,7 @@ class EdgeReader:
             # The engine raises bare Exception, and PanicException (no Exception) where Rust code gave up.
             if type(exc) is not Exception and type(exc).__name__ != "PanicException":
                 raise
-            if "No space left" in str(exc) or "os error 28" in str(exc):
+            if says_full(exc):
                 raise full_disk(self._path, str(exc)) from exc
             raise ArchiveCorrupt(
                 f"The index in {self._path} {what}: {str(exc).splitlines()[0][:300]}.",

@@ -20,6 +20,7 @@ from paperlode.ingest.errors import (
 )
 
 from . import lexical
+from .edge_engine import says_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +152,7 @@ class NodeFolder:
             # The engine raises bare Exception, and PanicException (no Exception) where Rust code gave up.
             if type(exc) is not Exception and type(exc).__name__ != "PanicException":
                 raise
-            if "No space left" in str(exc) or "os error 28" in str(exc):
+            if says_full(exc):
                 raise self._full(str(exc)) from exc
             raise ArchiveCorrupt(
                 f"The vector store {str(self.path)!r} {what}: {next(iter(str(exc).splitlines()), '')[:300]}.",
