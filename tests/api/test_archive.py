@@ -291,6 +291,17 @@ def test_a_missing_ledger_is_corrupt(archive, tmp_path):
         Archive.open(tmp_path / "index")
 
 
+def test_a_kill_while_the_manifest_is_written_leaves_no_foreign_folder(tmp_path, word_model):
+    """A half-written manifest beside the lock: the next run makes the index there."""
+    root = tmp_path / "index"
+    root.mkdir()
+    (root / "lock").write_text("7")
+    (root / "archive.new").write_text('{"schema": ')
+    with Archive.open_or_create(root, embedder=word_model) as made:
+        assert made.documents() == []
+    assert not (root / "archive.new").exists()
+
+
 def test_a_creation_that_was_cut_off_is_repeated(tmp_path, word_model):
     """A folder whose creation was not finished is no index, and is made anew."""
     with Archive.create(tmp_path / "index", embedder=word_model):

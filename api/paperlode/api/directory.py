@@ -43,6 +43,11 @@ class Directory:
         return self.root / "archive.json"
 
     @property
+    def fresh_manifest(self) -> Path:
+        """The next one while it is written, before it takes the place of the manifest."""
+        return self.manifest.with_suffix(".new")
+
+    @property
     def ledger(self) -> Path:
         """What was ingested (SQLite), unless the manifest says that it is in another database."""
         return self.root / "ledger.sqlite"
@@ -78,7 +83,8 @@ class Directory:
 
     def is_foreign(self) -> bool:
         """Whether it exists and holds other things than an index."""
-        ours = {p.name for p in (self.manifest, self.ledger, self.lock, self.glossary, self.fetched, *self.shards())}
+        own = (self.manifest, self.fresh_manifest, self.ledger, self.lock, self.glossary, self.fetched, *self.shards())
+        ours = {p.name for p in own}
         return self.root.is_dir() and any(
             p.name not in ours and not p.name.startswith(f"{self.ledger.name}-") for p in self.root.iterdir()
         )
@@ -160,7 +166,7 @@ class Manifest:
         Raises:
             StorageFull, ArchiveError: it cannot be written.
         """
-        fresh = directory.manifest.with_suffix(".new")
+        fresh = directory.fresh_manifest
         data = asdict(replace(self, paperlode=package_version()))
         try:
             with fresh.open("w", encoding="utf-8") as file:
