@@ -300,4 +300,4 @@ def test_long_blocks_take_linear_time(piece: str) -> None:
         [*defined_terms(text), *("A" + " A" * n for n in range(40)), *(f"Section {'x' * n}" for n in range(70))]
     )
     glossary.used_in(text)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -173,7 +175,8 @@ def chunk_from(point_id: str, payload: Mapping[str, Any]) -> Chunk:
 def card_point(card: DocumentCard, whole: SparseVector, version: str) -> tuple[str, dict[str, Any]]:
     """Id and payload of the point of a document's card; another card, with other terms or of another version, has another id."""
     text = to_json(card)
-    point = str(uuid5(NAMESPACE_OID, f"{text}\x1f{whole!r}\x1f{version}"))
+    terms = struct.pack(f"<{len(whole.indices)}I{len(whole.values)}d", *whole.indices, *whole.values)
+    point = str(uuid5(NAMESPACE_OID, f"{text}\x1f{hashlib.sha256(terms).hexdigest()}\x1f{version}"))
     return point, {"document": card.document, "kind": CARD, CARD: text, VERSION: version}
 
 
