@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Waiting"]
 
-MOST_VECTORS = 4096
-"""Vectors of meaning, those of table rows too, that may wait: some 10 MB with all that belongs to their points."""
+MOST_VECTORS = 1024
+"""Vectors of meaning, those of table rows too, that may wait: some 20 MB with all that belongs to their points, and as much
+again while they are written. A document of a hundred pages waits whole."""
 
 
 class Waiting:
