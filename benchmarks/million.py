@@ -34,10 +34,9 @@ import numpy as np
 from latency_scale import VOCABULARY, organisation, questions, vocabulary
 
 from paperlode.ingest.document import Box, Chunk, DocumentCard, Kind, Layer, PageBox, chunk_id
-from paperlode.ingest.workers import trim_memory
 from paperlode.retrieval.cards import sparse_whole
 from paperlode.retrieval.edge import EdgeIndex
-from paperlode.retrieval.edge_engine import config
+from paperlode.retrieval.edge_engine import config, give_memory_back
 from paperlode.retrieval.fields import pair_term
 from paperlode.retrieval.index import Schema
 from paperlode.retrieval.lexical import CHUNK_TERMS, PAGE_TERMS, SparseVector, term_counts
@@ -244,7 +243,7 @@ class Bare:
         """Nothing is left of it."""
         self.shard.close()
         shutil.rmtree(self._folder)
-        trim_memory()
+        give_memory_back()
 
 
 def anonymous_mb() -> int:

@@ -32,7 +32,8 @@ class Units:
     gpu_rate: float = PAGES_PER_SECOND * SHARE_OF_LIMIT
 
 
-REPORTS = Units(chunks=6.0, rows=5.0, ledger_bytes=9_000, index_bytes=90_000, driver_ms=20.0)
+REPORTS = Units(chunks=6.39, rows=7.27, ledger_bytes=4_916, index_bytes=99_917, driver_ms=20.0)
+"""Counted with ``--index`` on the 17 annual reports (1,529 pages); ``driver_ms`` is from nine of them (docs/benchmarks.md)."""
 
 
 def counted(index: Path, units: Units) -> Units:

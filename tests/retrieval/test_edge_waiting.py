@@ -122,6 +122,27 @@ def test_a_publication_that_fails_in_the_engine_shows_nothing(index: EdgeIndex, 
     assert (seen(index), index.count()) == (5, 5)
 
 
+def test_a_failed_publication_staged_anew_beyond_what_may_wait_is_shown(
+    index: EdgeIndex, chunk_of: ChunkOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its points lie in the shard already, unmarked; published again, all are seen, and given up instead, none."""
+    for document, give_up in (("d1", False), ("d2", True)):
+        chunks = [chunk_of(f"zebra {i}", document=document, ordinal=i) for i in range(10)]
+        shard, index._shard = index._shard, Watched(index._shard, fails=1)
+        stage(index, chunks)
+        with pytest.raises(ArchiveCorrupt, match="a segment could not be written"):
+            index.publish(document)
+        index._shard = shard
+        with monkeypatch.context() as few:
+            few.setattr(edge_waiting, "MOST_VECTORS", 6)
+            stage(index, chunks)
+        if give_up:
+            index.discard(document, staged_only=True)
+        else:
+            index.publish(document)
+        assert (seen(index), index.documents(), index.count()) == (10, {"d1"}, 10)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -24,6 +24,7 @@ from .edge_engine import (
     engine_sparse,
     equals,
     full_disk,
+    give_memory_back,
     load_shard,
     staged_of,
 )
@@ -123,15 +124,13 @@ class EdgeIndex(EdgeReader):
         for i, chunk in enumerate(chunks):
             page, entries = pages[i] if pages else None, rows[i] if rows is not None else None
             pair = pairs[i] if pairs is not None else None
-            if page is not None and i and pages and page is pages[i - 1]:  # of the same page: made already
-                vectors = vectors_of(
-                    chunk, dense[i], sparse[i], page=None, rows=entries, pairs=pair, sparse=engine_sparse
-                )
+            again = (
+                page if page is not None and i and pages and page is pages[i - 1] else None
+            )  # made for the chunk before
+            fresh = None if again else page
+            vectors = vectors_of(chunk, dense[i], sparse[i], page=fresh, rows=entries, pairs=pair, sparse=engine_sparse)
+            if again:
                 vectors[PAGE] = points[-1][1][PAGE]
-            else:
-                vectors = vectors_of(
-                    chunk, dense[i], sparse[i], page=page, rows=entries, pairs=pair, sparse=engine_sparse
-                )
             points.append((chunk.id, vectors, payload_of(chunk, roles[i] if roles is not None else ())))
         self._insert(points)
 
@@ -199,7 +198,6 @@ class EdgeIndex(EdgeReader):
             if waiting and not present and document not in self._hidden:
                 self._half.add(document)
                 self._upsert(waiting)
-                self._half.discard(document)
                 new = []
             else:
                 self._write_hidden(document)
@@ -214,6 +212,7 @@ class EdgeIndex(EdgeReader):
             del self._staged[document]
             self._waiting.drop(document)
             self._hidden.discard(document)
+            self._half.discard(document)
 
     def discard(self, document: str, *, staged_only: bool = False) -> None:
         """Forgets a document, or only what was staged for it."""
@@ -227,11 +226,8 @@ class EdgeIndex(EdgeReader):
                 self._staged.pop(document, None)
                 self._moved.pop(document, None)
                 return
-            which = (
-                staged_of(document)
-                if staged_only and document in self._hidden
-                else all_of(equals("document", document))
-            )
+            only_hidden = staged_only and document not in self._half  # of a half one nothing was published before
+            which = staged_of(document) if only_hidden else all_of(equals("document", document))
             if not staged_only:
                 self.generation += 1
                 self._size -= self._count(document)
@@ -256,13 +252,11 @@ class EdgeIndex(EdgeReader):
             self._tidy()
 
     def _tidy(self) -> None:
-        from paperlode.ingest.workers import trim_memory
-
         self._need_room()
         self._shard.optimize()
         self._shard.flush()  # lets go of the old segments
         self._untidy = 0
-        trim_memory()
+        give_memory_back()
 
     def close(self) -> None:
         """Flushes and releases the files; a second call does nothing."""
