@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from paperlode.ingest.errors import ArchiveCorrupt, StorageFull
-from paperlode.retrieval import edge, edge_waiting
+from paperlode.retrieval import edge, edge_engine, edge_waiting
 from paperlode.retrieval.edge import EdgeIndex
+from paperlode.retrieval.edge_engine import full_segments
 from paperlode.retrieval.index import Filter, HybridQuery, Schema
 from paperlode.retrieval.lexical import sparse_document, sparse_query
 
@@ -148,9 +149,10 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from conftest import make_chunk
-from paperlode.retrieval import edge, edge_waiting
+from paperlode.retrieval import edge, edge_engine, edge_waiting
 edge_waiting.MOST_VECTORS = {most}
 from paperlode.retrieval.edge import EdgeIndex
+from paperlode.retrieval.edge_engine import full_segments
 from paperlode.retrieval.index import Schema
 from test_edge_waiting import Watched, stage
 index = EdgeIndex(Path({path!r}), Schema("minilm", 384))
@@ -218,3 +220,29 @@ def test_no_room_to_put_segments_in_order_is_a_full_disk(
     index._shard = own
     index.flush()
     assert (seen(index), index._untidy) == (5, 0)
+
+
+def test_full_segments_are_left_alone(
+    index: EdgeIndex, chunk_of: ChunkOf, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They do not count among those that are merged when there are too many; what is staged meanwhile can be published."""
+    monkeypatch.setattr(edge_engine, "SEGMENT_KB", 32)
+    monkeypatch.setattr(edge_engine, "EXACT_KB", 8)
+    monkeypatch.setattr(edge_engine, "SEGMENTS", 1)
+    monkeypatch.setattr(edge, "TIDY_EVERY", 30)
+    monkeypatch.setattr(edge_waiting, "MOST_VECTORS", 0)
+    stage(index, [chunk_of("zebra late", document="late")])
+    held = []
+    for d in range(edge_engine.SEGMENTS + 4):
+        stage(index, [chunk_of(f"zebra {i}", document=f"d{d}", ordinal=i) for i in range(30)])
+        index.publish(f"d{d}")
+        index.flush()
+        held.append((index._full, full_segments(folder)))
+    assert [full for full, _ in held][1:] == [found for _, found in held][:-1]  # as many as there were before
+    assert held[-1][1] > edge_engine.SEGMENTS + 1
+    index.publish("late")
+    assert index.count() == 30 * len(held) + 1
+    index.close()
+    opened = EdgeIndex(folder, Schema("minilm", 384))
+    assert (opened._full, opened.count(), seen(opened)) == (full_segments(folder), 30 * len(held) + 1, 100)
+    opened.close()

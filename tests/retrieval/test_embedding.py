@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from paperlode.ingest.errors import InvalidRequest, MissingExtra, ModelChecksumMismatch, ModelUnknown
-from paperlode.retrieval.embedding import load_embedder
-from paperlode.retrieval.minilm import MAX_TOKENS, MiniLM, published_weights
+from paperlode.retrieval.embedding import ModelOptions, load_embedder
+from paperlode.retrieval.minilm import MAX_TOKENS, MiniLM, multiplies_bytes, published_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,42 @@ def test_a_vector_does_not_depend_on_what_is_embedded_beside_it(embedder: MiniLM
     assert np.array_equal(MiniLM(threads=2).embed(TEXTS), np.array(alone))
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_each_precision_gives_a_text_one_vector(precision: str) -> None:
+    """Alone, in any order, and on several threads, to the bit."""
+    model = MiniLM(threads=2, precision=precision)
+    alone = [model.embed([t])[0] for t in TEXTS]
+    assert np.array_equal(model.embed(TEXTS[::-1])[::-1], np.array(alone))
+
+
+def test_int8_is_near_fp32_and_questions_are_in_fp32_always() -> None:
+    """Where the CPU multiplies bytes the cosine is over .99; elsewhere sums may overflow, and it is not chosen."""
+    exact, quick = MiniLM(precision="fp32"), MiniLM(precision="int8")
+    near = (exact.embed(TEXTS) * quick.embed(TEXTS)).sum(axis=1)
+    assert (near > (0.99 if multiplies_bytes() else 0.9)).all()
+    assert not np.array_equal(exact.embed(TEXTS), quick.embed(TEXTS))
+    assert np.array_equal(exact.embed_query(TEXTS[0]), quick.embed_query(TEXTS[0]))
+    assert np.array_equal(exact.embed_query(TEXTS[0]), exact.embed(TEXTS[:1])[0])
+
+
+def test_the_precision_is_chosen_by_the_cpu_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """int8 where bytes are multiplied, fp32 elsewhere, what is asked for in both; others are refused."""
+    for can, chosen in ((True, "int8"), (False, "fp32")):
+        monkeypatch.setattr("paperlode.retrieval.minilm.multiplies_bytes", lambda can=can: can)
+        assert MiniLM().precision == load_embedder("minilm").precision == chosen  # type: ignore[attr-defined]
+        assert load_embedder("minilm", options=ModelOptions(precision="fp32")).precision == "fp32"  # type: ignore[attr-defined]
+    with pytest.raises(InvalidRequest, match=r"'fp16'.*fp32 and int8"):
+        load_embedder("minilm", options=ModelOptions(precision="fp16"))
+
+
+def test_counting_word_pieces_loads_no_model() -> None:
+    """A run that has nothing to embed opens the tokenizer alone; the weights are verified all the same."""
+    code = "import sys\nfrom paperlode.retrieval.embedding import load_embedder\n"
+    code += "print(load_embedder().count('Net sales'), 'onnxruntime' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["4", "False"]
+
+
 def test_no_texts_give_no_vectors(embedder: MiniLM) -> None:
     """The shape holds for zero texts."""
     assert embedder.embed([]).shape == (0, 384)
@@ -62,7 +98,7 @@ def test_vectors_are_those_of_the_published_model(embedder: MiniLM) -> None:
     library = pytest.importorskip("sentence_transformers")
     model = library.SentenceTransformer(str(published_weights()), device="cpu")
     reference = model.encode(TEXTS, normalize_embeddings=True, show_progress_bar=False)
-    assert ((embedder.embed(TEXTS) * reference).sum(axis=1) > 0.9999).all()
+    assert ((MiniLM(precision="fp32").embed(TEXTS) * reference).sum(axis=1) > 0.9999).all()
     assert [embedder.count(t) for t in TEXTS] == [len(model.tokenizer(t)["input_ids"]) for t in TEXTS]
 
 
@@ -90,7 +126,7 @@ def test_a_sentence_transformers_model_is_loaded_by_name_or_folder() -> None:
     pytest.importorskip("sentence_transformers")
     model = load_embedder(f"st:{published_weights()}")
     assert (model.name, model.dimensions, model.max_tokens) == (f"st:{published_weights()}", 384, 256)
-    assert np.allclose(model.embed(TEXTS[:2]), MiniLM().embed(TEXTS[:2]), atol=1e-4)
+    assert np.allclose(model.embed(TEXTS[:2]), MiniLM(precision="fp32").embed(TEXTS[:2]), atol=1e-4)
     assert np.allclose(model.embed_query(TEXTS[0]), model.embed(TEXTS[:1])[0], atol=1e-5)
     assert model.reads("Net sales") == 1
     with pytest.raises(InvalidRequest):

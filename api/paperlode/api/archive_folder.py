@@ -67,7 +67,7 @@ class OpenFolder:
         self._pool: WorkerPool | None = None
         self._model_ahead: Ahead[Embedder] | None = None
         if to_search and embedder is None and manifest.schema.get("embedder") == DEFAULT_EMBEDDER:
-            self._model_ahead = Ahead(self._load_model)
+            self._model_ahead = Ahead(self._load_to_search)
         self._index, self._late_ledger = open_stores(
             directory, manifest, stack, server_key=server_key, collection=collection
         )
@@ -265,6 +265,11 @@ class OpenFolder:
 
     def _load_model(self) -> Embedder:
         return load_model(str(self._manifest.schema["embedder"]), self._models, named=False)
+
+    def _load_to_search(self) -> Embedder:
+        model = self._load_model()
+        model.embed_query("")  # what it loads for its first question is loaded now
+        return model
 
     @property
     def server(self) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ class Settings:
         embedding_key: bearer key of that server.
         embedding_tokenizer: folder, ``tokenizer.json`` or hub name of the served model's tokenizer.
         embedding_max_tokens: the longest text that the served model reads, where its server does not say.
+        embedding_precision: ``fp32`` or ``int8``, in which MiniLM embeds texts; None takes int8 where the CPU is faster with it.
         embedding_requests: most requests to that server at a time.
         models: folder with models that were put there by hand.
         rerank: name of the reranker; empty for none.
@@ -61,6 +62,7 @@ class Settings:
     embedding_key: str | None = field(default=None, repr=False)
     embedding_tokenizer: str | None = None
     embedding_max_tokens: int | None = bounded(None, ge=16)
+    embedding_precision: str | None = None
     embedding_requests: int = bounded(4, ge=1, le=256)
     models: Path | None = None
     rerank: str = ""
@@ -107,6 +109,7 @@ class Settings:
         from paperlode.retrieval.embedding import ModelOptions
 
         return ModelOptions(
+            precision=self.embedding_precision,
             folder=self.models,
             url=self.embedding_url,
             key=self.embedding_key,

@@ -403,9 +403,12 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return _ADAPTERS[kind.__name__]
 
 
-def to_json(value: Any, *, indent: int | None = None, brief: bool = False) -> str:
-    """Any value of this module as JSON, losslessly; ``brief`` leaves out what has its default value."""
-    data: bytes = _adapter(type(value)).dump_json(value, indent=indent, exclude_defaults=brief)
+def to_json(value: Any, *, indent: int | None = None, brief: bool = False, leave_out: set[str] | None = None) -> str:
+    """Any value of this module as JSON, losslessly; ``brief`` leaves out what has its default value.
+
+    ``leave_out``: fields of the value itself that are not written either.
+    """
+    data: bytes = _adapter(type(value)).dump_json(value, indent=indent, exclude=leave_out, exclude_defaults=brief)
     return data.decode()
 
 

@@ -24,6 +24,7 @@ from .edge_engine import (
     engine_sparse,
     equals,
     full_disk,
+    full_segments,
     give_memory_back,
     load_shard,
     staged_of,
@@ -97,6 +98,7 @@ class EdgeIndex(EdgeReader):
         path.mkdir(parents=True, exist_ok=True)
         self._need_room()
         with self._engine("cannot be opened"):
+            self._full = 0 if create else full_segments(path)
             self._shard = create_shard(path, self._dimensions) if create else load_shard(path, self._dimensions)
             self._recover()
             self._size = self._count()
@@ -253,6 +255,10 @@ class EdgeIndex(EdgeReader):
 
     def _tidy(self) -> None:
         self._need_room()
+        if (full := full_segments(self._path)) != self._full:
+            shard, self._shard = self._shard, None
+            shard.close()
+            self._shard, self._full = load_shard(self._path, self._dimensions), full
         self._shard.optimize()
         self._shard.flush()  # lets go of the old segments
         self._untidy = 0

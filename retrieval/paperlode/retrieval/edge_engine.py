@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "EXACT_KB", "all_of", "between", "create_shard", "engine_sparse", "equals", "full_disk", "give_memory_back", "load_shard",
-    "own_vector", "says_full", "staged_of", "uuid_text",
+    "EXACT_KB", "all_of", "between", "create_shard", "engine_sparse", "equals", "full_disk", "full_segments",
+    "give_memory_back", "load_shard", "own_vector", "says_full", "staged_of", "uuid_text",
 ]  # fmt: skip
 
 EXACT_KB = 32_000
@@ -25,9 +25,11 @@ EXACT_KB = 32_000
 
 
 SEGMENTS = 4
-"""Segments that are not merged; more are, the smallest first."""
-SEGMENT_KB = 200_000
-"""Kilobytes of vectors (some 60,000 to 130,000 chunks) from which a segment is left as it is: merging takes memory by size."""
+"""Segments beside the full ones that are not merged; more are, the smallest first."""
+SEGMENT_KB = 400_000
+"""Kilobytes of vectors (some 130,000 to 260,000 chunks) up to which segments are merged: merging takes memory by size."""
+FULL = 0.75
+"""Part of it from which on a segment is full."""
 
 
 def full_disk(path: Path, why: str) -> StorageFull:
@@ -47,8 +49,13 @@ def says_full(exc: BaseException) -> bool:
     return "No space left" in text or "os error 28" in text or "Not enough space" in text
 
 
-def config(dimensions: int) -> Any:
-    """How a shard is kept."""
+def config(dimensions: int, full: int = 0) -> Any:
+    """How a shard with so many full segments is kept.
+
+    The engine merges the smallest segments into one whenever there are more than it was told. Were the full ones not
+    counted, every 8,000 new chunks of a large index would be merged with all since the last full one, and their graph made
+    anew: seven times for each chunk, where now it is twice.
+    """
     from qdrant_edge import (
         Distance,
         EdgeConfig,
@@ -72,7 +79,7 @@ def config(dimensions: int) -> Any:
         },
         sparse_vectors={name: EdgeSparseVectorParams(modifier=Modifier.Idf, on_disk=True) for name in SPARSE},
         optimizers=EdgeOptimizersConfig(
-            indexing_threshold=EXACT_KB, default_segment_number=SEGMENTS, max_segment_size=SEGMENT_KB
+            indexing_threshold=EXACT_KB, default_segment_number=SEGMENTS + full, max_segment_size=SEGMENT_KB
         ),
     )
 
@@ -95,7 +102,21 @@ def load_shard(path: Path, dimensions: int) -> Any:
     """The shard in a folder."""
     from qdrant_edge import EdgeShard
 
-    return EdgeShard.load(str(path), config(dimensions))
+    return EdgeShard.load(str(path), config(dimensions, full_segments(path)))
+
+
+def full_segments(path: Path) -> int:
+    """How many segments of a shard are full."""
+    folder = path / "segments"
+    return sum(_vector_kb(segment) > FULL * SEGMENT_KB for segment in folder.iterdir()) if folder.is_dir() else 0
+
+
+def _vector_kb(segment: Path) -> float:
+    dense, rows = (
+        sum(f.stat().st_size for f in (segment / f"vector_storage-{name}").rglob("*") if f.is_file())
+        for name in (DENSE, ROWS)
+    )
+    return (dense + rows / 2) / 1024  # the engine keeps up to as much room again for more rows
 
 
 def engine_sparse(vector: SparseVector) -> Any:

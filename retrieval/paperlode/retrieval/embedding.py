@@ -85,9 +85,11 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
-    """How models are found and reached. None of it changes a vector, and none of it is stored with an index.
+    """How models are found, reached and run. None of it makes another model of one, and none of it is stored with an index.
 
     Attributes:
+        precision: in which an embedded model computes the vectors of texts, ``fp32`` or ``int8`` (cosine .998); None takes int8
+            where the CPU is faster with it. Those of questions are fp32 always.
         threads: texts embedded at the same time by a model in this process; None takes one a core.
         folder: where models were put by hand: ``FOLDER/multilingual-e5-small``, or ``FOLDER/intfloat/multilingual-e5-small``.
         url: where the model is served, in place of the address in its name.
@@ -100,6 +102,7 @@ class ModelOptions:
         attempts: times that a request is made at most; with ``backoff`` seconds before the second, doubled each time.
     """
 
+    precision: str | None = None
     threads: int | None = None
     folder: Path | None = None
     url: str | None = None
@@ -140,7 +143,7 @@ def load_embedder(name: str = DEFAULT, *, threads: int | None = None, options: M
     if name == DEFAULT:
         from .minilm import MiniLM
 
-        return MiniLM(threads=options.threads)
+        return MiniLM(threads=options.threads, precision=options.precision)
     wanted = full_name(name)
     model = wanted.removeprefix(SENTENCE_TRANSFORMERS)
     if model and model != wanted:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
-from paperlode.ingest.document import Chunk, DocumentCard, Layer, few_from_json, to_json
+from paperlode.ingest.document import Chunk, DocumentCard, Kind, Layer, few_from_json, to_json
 
 from .index import Passage
 
@@ -69,6 +69,10 @@ KEYWORDS = ("document", "kind", "layer", "flags", "labels", "references", "roles
 SWAPPED = "swapped"
 """While a document is published, its points that are to change, old and new, have this field: the old are hidden by it and the
 new shown, in one operation."""
+_APART = {"id", "document", "ordinal", "text", "context", "kind", "layer", "span", "read_by"}
+"""Fields of a chunk that are not in the payload's ``rest``."""
+_BLANK = '{"id":"","document":"","ordinal":0,"text":"","kind":"text","layer":"body","span":[0,0],'
+"""Stands in front of ``rest`` for those that every chunk has; where they are in it, as in older points, the latter count."""
 PLACE = ("ordinal", "start", "blocks", "table")
 """Payload fields that say where a chunk stands in the order of its document: they change when others before it do."""
 INTEGERS = ("pages", "ordinal")
@@ -121,8 +125,7 @@ def payload_of(chunk: Chunk, roles: Sequence[str] = ()) -> dict[str, Any]:
     Words and lists that are empty are left out, and a list of one is that one: the engine takes 4 µs to store a word, 15 to
     store a list, and to give them back; to its filters and indexes it is all the same.
     """
-    part = replace(chunk.part, block=0) if chunk.part else None
-    rest = replace(chunk, id="", document="", text="", context="", read_by=(), ordinal=0, span=(0, 0), part=part)
+    rest = replace(chunk, part=replace(chunk.part, block=0)) if chunk.part else chunk
     fields = {
         "document": chunk.document,
         **{k: v for k, v in place_in_order(chunk).items() if (k, v) != ("blocks", 1)},
@@ -136,7 +139,7 @@ def payload_of(chunk: Chunk, roles: Sequence[str] = ()) -> dict[str, Any]:
         "labels": _few(chunk.labels),
         "references": _few(chunk.references),
         "roles": _few(roles),
-        "rest": to_json(rest, brief=True),
+        "rest": to_json(rest, brief=True, leave_out=_APART),
     }
     return {k: v for k, v in fields.items() if v not in ("", [])}
 
@@ -164,8 +167,9 @@ def lies_at(payload: Mapping[str, Any], place: Mapping[str, Any]) -> bool:
 
 def chunk_from(point_id: str, payload: Mapping[str, Any]) -> Chunk:
     """The chunk back from its point."""
-    rest = few_from_json(Chunk, payload["rest"])
+    rest = few_from_json(Chunk, _BLANK + payload["rest"][1:])
     own = {"document": payload["document"], "ordinal": payload["ordinal"]}
+    own |= {"kind": Kind(payload["kind"]), "layer": Layer(payload["layer"])}
     own |= {k: payload.get(k, "") for k in ("text", "context")}
     part = replace(rest.part, block=payload["table"]) if rest.part else None
     span = payload["start"], payload["start"] + payload.get("blocks", 1)
