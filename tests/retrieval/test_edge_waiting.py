@@ -14,7 +14,6 @@ import pytest
 from paperlode.ingest.errors import ArchiveCorrupt, StorageFull
 from paperlode.retrieval import edge, edge_engine, edge_waiting
 from paperlode.retrieval.edge import EdgeIndex
-from paperlode.retrieval.edge_engine import full_segments
 from paperlode.retrieval.index import Filter, HybridQuery, Schema
 from paperlode.retrieval.lexical import sparse_document, sparse_query
 
@@ -152,7 +151,6 @@ from conftest import make_chunk
 from paperlode.retrieval import edge, edge_engine, edge_waiting
 edge_waiting.MOST_VECTORS = {most}
 from paperlode.retrieval.edge import EdgeIndex
-from paperlode.retrieval.edge_engine import full_segments
 from paperlode.retrieval.index import Schema
 from test_edge_waiting import Watched, stage
 index = EdgeIndex(Path({path!r}), Schema("minilm", 384))
@@ -222,27 +220,38 @@ def test_no_room_to_put_segments_in_order_is_a_full_disk(
     assert (seen(index), index._untidy) == (5, 0)
 
 
-def test_full_segments_are_left_alone(
-    index: EdgeIndex, chunk_of: ChunkOf, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("segment_kb", "merged"), [(1 << 20, True), (8, False)])
+def test_segments_are_merged_at_the_end_alone(
+    folder: Path, chunk_of: ChunkOf, monkeypatch: pytest.MonkeyPatch, segment_kb: int, merged: bool
 ) -> None:
-    """They do not count among those that are merged when there are too many; what is staged meanwhile can be published."""
-    monkeypatch.setattr(edge_engine, "SEGMENT_KB", 32)
+    """On the way each stays; at the end the smallest are merged, full ones not; what is staged meanwhile can be published."""
     monkeypatch.setattr(edge_engine, "EXACT_KB", 8)
     monkeypatch.setattr(edge_engine, "SEGMENTS", 1)
+    monkeypatch.setattr(edge_engine, "SEGMENT_KB", segment_kb)
     monkeypatch.setattr(edge, "TIDY_EVERY", 30)
     monkeypatch.setattr(edge_waiting, "MOST_VECTORS", 0)
+    index = EdgeIndex(folder, Schema("minilm", 384))
     stage(index, [chunk_of("zebra late", document="late")])
-    held = []
-    for d in range(edge_engine.SEGMENTS + 4):
+    for d in range(5):
         stage(index, [chunk_of(f"zebra {i}", document=f"d{d}", ordinal=i) for i in range(30)])
         index.publish(f"d{d}")
         index.flush()
-        held.append((index._full, full_segments(folder)))
-    assert [full for full, _ in held][1:] == [found for _, found in held][:-1]  # as many as there were before
-    assert held[-1][1] > edge_engine.SEGMENTS + 1
+    written = index._shard.info().segments_count
+    assert written >= 6  # one is being written to
+    index.optimize()
+    assert index._shard.info().segments_count == (2 if merged else written)
     index.publish("late")
-    assert index.count() == 30 * len(held) + 1
+    assert (index.count(), len(index.documents())) == (151, 6)
     index.close()
     opened = EdgeIndex(folder, Schema("minilm", 384))
-    assert (opened._full, opened.count(), seen(opened)) == (full_segments(folder), 30 * len(held) + 1, 100)
+    assert (opened.count(), seen(opened)) == (151, 100)
     opened.close()
+
+
+def test_few_segments_are_not_opened_anew(index: EdgeIndex, chunk_of: ChunkOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a small run costs no more than putting its segments in order."""
+    monkeypatch.setattr(edge, "load_shard", None)
+    stage(index, [chunk_of(f"zebra {i}", ordinal=i) for i in range(5)])
+    index.publish("d1")
+    index.optimize()
+    assert seen(index) == 5

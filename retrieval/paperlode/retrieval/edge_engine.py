@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "EXACT_KB", "all_of", "between", "create_shard", "engine_sparse", "equals", "full_disk", "full_segments",
-    "give_memory_back", "load_shard", "own_vector", "says_full", "staged_of", "uuid_text",
+    "EXACT_KB", "all_of", "between", "create_shard", "engine_sparse", "equals", "full_disk", "give_memory_back",
+    "load_shard", "most_segments", "own_vector", "says_full", "staged_of", "uuid_text",
 ]  # fmt: skip
 
 EXACT_KB = 32_000
 """Kilobytes of vectors up to which they are searched exactly."""
 
 
+ANY = 10_000
+"""Segments that are kept while a run writes: none is merged, each has its graph made once (some 20,000 chunks)."""
 SEGMENTS = 4
-"""Segments beside the full ones that are not merged; more are, the smallest first."""
-SEGMENT_KB = 400_000
-"""Kilobytes of vectors (some 130,000 to 260,000 chunks) up to which segments are merged: merging takes memory by size."""
+"""Segments beside the full ones that are left at its end; of more the smallest are merged."""
+SEGMENT_KB = 1_600_000
+"""Kilobytes of vectors (some 500,000 to 1,000,000 chunks) up to which they are: merging takes memory by size."""
 FULL = 0.75
 """Part of it from which on a segment is full."""
 
@@ -49,12 +51,11 @@ def says_full(exc: BaseException) -> bool:
     return "No space left" in text or "os error 28" in text or "Not enough space" in text
 
 
-def config(dimensions: int, full: int = 0) -> Any:
-    """How a shard with so many full segments is kept.
+def config(dimensions: int, segments: int = ANY) -> Any:
+    """How a shard is kept: with so many segments.
 
-    The engine merges the smallest segments into one whenever there are more than it was told. Were the full ones not
-    counted, every 8,000 new chunks of a large index would be merged with all since the last full one, and their graph made
-    anew: seven times for each chunk, where now it is twice.
+    Of more the engine merges the smallest into one, whose graph is made anew. Were that done on the way with four, every 8,000
+    chunks of a large index would be merged with all before them that fit: seven graphs for each chunk, where two are enough.
     """
     from qdrant_edge import (
         Distance,
@@ -79,7 +80,7 @@ def config(dimensions: int, full: int = 0) -> Any:
         },
         sparse_vectors={name: EdgeSparseVectorParams(modifier=Modifier.Idf, on_disk=True) for name in SPARSE},
         optimizers=EdgeOptimizersConfig(
-            indexing_threshold=EXACT_KB, default_segment_number=SEGMENTS + full, max_segment_size=SEGMENT_KB
+            indexing_threshold=EXACT_KB, default_segment_number=segments, max_segment_size=SEGMENT_KB
         ),
     )
 
@@ -98,17 +99,18 @@ def create_shard(path: Path, dimensions: int) -> Any:
     return shard
 
 
-def load_shard(path: Path, dimensions: int) -> Any:
-    """The shard in a folder."""
+def load_shard(path: Path, dimensions: int, segments: int = ANY) -> Any:
+    """The shard in a folder, to be kept with so many segments."""
     from qdrant_edge import EdgeShard
 
-    return EdgeShard.load(str(path), config(dimensions, full_segments(path)))
+    return EdgeShard.load(str(path), config(dimensions, segments))
 
 
-def full_segments(path: Path) -> int:
-    """How many segments of a shard are full."""
-    folder = path / "segments"
-    return sum(_vector_kb(segment) > FULL * SEGMENT_KB for segment in folder.iterdir()) if folder.is_dir() else 0
+def most_segments(path: Path) -> int | None:
+    """How many segments a shard should have that has more, with one that is written to; None if it has not."""
+    found = [_vector_kb(segment) > FULL * SEGMENT_KB for segment in (path / "segments").iterdir()]
+    most = SEGMENTS + sum(found)
+    return most if len(found) > most + 1 else None
 
 
 def _vector_kb(segment: Path) -> float:
