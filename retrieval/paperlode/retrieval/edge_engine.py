@@ -28,8 +28,9 @@ ANY = 10_000
 """Segments that are kept while a run writes: none is merged, each has its graph made once (some 20,000 chunks)."""
 SEGMENTS = 4
 """Segments beside the full ones that are left at its end; of more the smallest are merged."""
-SEGMENT_KB = 1_600_000
-"""Kilobytes of vectors (some 500,000 to 1,000,000 chunks) up to which they are: merging takes memory by size."""
+SEGMENT_KB = 400_000
+"""Kilobytes of vectors (some 130,000 to 260,000 chunks) up to which they are: merging takes time and memory by size. With four
+times as much a million chunks were not merged after a quarter of an hour, in 3.1 GB."""
 FULL = 0.75
 """Part of it from which on a segment is full."""
 
