@@ -40,7 +40,7 @@ from paperlode.api import directory
 from paperlode.api.archive import Archive, IngestOptions
 from paperlode.ingest.document import to_json
 from paperlode.ingest.ledger import Ledger
-from paperlode.retrieval import edge
+from paperlode.retrieval import edge, edge_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,7 +92,8 @@ class Watched:
 
 def watch(step: Steps) -> None:
     """Puts the steps into everything that writes. Only in a process made for it."""
-    edge.TIDY_EVERY = 20  # so that the engine puts its segments in order in the middle of a run
+    edge.TIDY_EVERY = 20  # so that the engine puts its segments in order in the middle of a run,
+    edge_engine.EXACT_KB, edge_engine.SEGMENTS = 8, 0  # makes new ones, and merges them at its end
     create, load = edge.create_shard, edge.load_shard
     edge.create_shard = lambda *a: Watched(create(*a), step)
     edge.load_shard = lambda *a: Watched(load(*a), step)
