@@ -255,3 +255,31 @@ def test_few_segments_are_not_opened_anew(index: EdgeIndex, chunk_of: ChunkOf, m
     index.publish("d1")
     index.optimize()
     assert seen(index) == 5
+
+
+def test_no_room_to_merge_leaves_the_index_as_it_was(
+    index: EdgeIndex, chunk_of: ChunkOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says so; the shard is open again, not to be merged on the way, and finds and takes what it did."""
+    asked: list[int] = []
+    own = edge_engine.load_shard
+
+    def load(path: Path, dimensions: int, segments: int = edge_engine.ANY) -> Any:
+        asked.append(segments)
+        return own(path, dimensions, segments)
+
+    def tidy() -> None:
+        if asked:
+            raise Exception("Not enough space available for optimization")  # noqa: TRY002  the engine's own type
+
+    monkeypatch.setattr(edge, "load_shard", load)
+    monkeypatch.setattr(edge, "most_segments", lambda _: 7)
+    monkeypatch.setattr(index, "_tidy", tidy)
+    stage(index, [chunk_of(f"zebra {i}", ordinal=i) for i in range(5)])
+    index.publish("d1")
+    with pytest.raises(StorageFull):
+        index.optimize()
+    assert asked == [7, edge_engine.ANY]
+    stage(index, [chunk_of("zebra", document="d2")])
+    index.publish("d2")
+    assert seen(index) == 6

@@ -268,14 +268,16 @@ class EdgeIndex(EdgeReader):
     def optimize(self) -> None:
         """Drops deleted points, builds HNSW for large segments, and merges the smallest where there are too many.
 
-        Holds the interpreter meanwhile: half a millisecond a chunk of those that are merged.
+        Holds the interpreter meanwhile: some millisecond for each chunk that is merged. Without room for it, what was there stays.
         """
         with self._lock, self._engine("cannot be written"):
             self._tidy()
             if (most := most_segments(self._path)) is not None:
                 self._reopen(most)
-                self._tidy()
-                self._reopen()
+                try:
+                    self._tidy()
+                finally:  # else every later run would merge on its way
+                    self._reopen()
 
     def _tidy(self) -> None:
         self._need_room()

@@ -13,7 +13,7 @@ the same to the bit whatever else is embedded beside it.
 from __future__ import annotations
 
 import os
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -83,29 +83,15 @@ class MiniLM:
             verified.result()
         self._threads = threads or min(MAX_THREADS, len(os.sched_getaffinity(0)) if _HAS_AFFINITY else 1)
         self._pool: ThreadPoolExecutor | None = None
+        self._sessions: dict[Path, Any] = {}
         self._loading = Lock()
 
-    @property
-    def _exact(self) -> Any:
-        """The session for questions, made when the first is asked."""
+    def _loaded(self, graph: Path) -> Any:
+        """The session of a graph, made when it is first used."""
         with self._loading:
-            return self._exact_session
-
-    @cached_property
-    def _exact_session(self) -> Any:
-        return _session(GRAPH, self._folder)
-
-    @property
-    def _quick(self) -> Any:
-        """The session for texts, made for the first of them."""
-        if self.precision == "fp32":
-            return self._exact
-        with self._loading:
-            return self._quick_session
-
-    @cached_property
-    def _quick_session(self) -> Any:
-        return _session(INT8_GRAPH, self._folder)
+            if graph not in self._sessions:
+                self._sessions[graph] = _session(graph, self._folder)
+            return self._sessions[graph]
 
     def token_ids(self, text: str) -> list[int]:
         """The word pieces of ``text``, the two special ones included."""
@@ -125,7 +111,8 @@ class MiniLM:
             if len(ids) > MAX_TOKENS:
                 raise too_long(len(ids), MAX_TOKENS, text)
         out = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
-        run = partial(_run, self._quick if encoded else None)
+        graph = INT8_GRAPH if self.precision == "int8" else GRAPH
+        run = partial(_run, self._loaded(graph) if encoded else None)
         if self._threads > 1 and len(encoded) > 1:
             longest_first = sorted(
                 range(len(encoded)), key=lambda i: -len(encoded[i])
@@ -142,7 +129,7 @@ class MiniLM:
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """The unit vector ``(384,)`` of a question; one over 256 tokens is cut, its last special token kept."""
         ids = self.token_ids(text)
-        return _run(self._exact, ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]])
+        return _run(self._loaded(GRAPH), ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]])
 
     def reads(self, text: str) -> float:
         """The share that is not Chinese, Japanese or Korean: the model was trained on English."""
