@@ -268,7 +268,7 @@ class EdgeIndex(EdgeReader):
     def optimize(self) -> None:
         """Drops deleted points, builds HNSW for large segments, and merges the smallest where there are too many.
 
-        Holds the interpreter meanwhile: some millisecond for each chunk that is merged. Without room for it, what was there stays.
+        Holds the interpreter meanwhile: a millisecond for each chunk that is merged. Without room for it, what was there stays.
         """
         with self._lock, self._engine("cannot be written"):
             self._tidy()
