@@ -14,7 +14,9 @@ import time
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures import wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from paperlode.ingest.errors import (
@@ -27,7 +29,7 @@ from paperlode.ingest.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = [
     "WorkerLimits",
@@ -91,6 +93,8 @@ def _frugal_onnx() -> None:
     """
     import onnxruntime as ort
 
+    from paperlode.ingest.parsing.engine_levels import TOGETHER, run_together
+
     if not _WITH_ARENA:
         place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
         only_what_is_asked_for = 1  # arena_extend_strategy; the default doubles what it has
@@ -101,7 +105,7 @@ def _frugal_onnx() -> None:
             options = sess_options or ort.SessionOptions()
             options.intra_op_num_threads = worker_threads()
             options.inter_op_num_threads = 1
-            path = _quicker(path)
+            path, self._maps = _quicker(path)
             super().__init__(path, options, **kwargs)
             if not options.enable_cpu_mem_arena and _one_size(self):
                 options.enable_cpu_mem_arena = True
@@ -110,19 +114,30 @@ def _frugal_onnx() -> None:
                 super().__init__(path, options, **kwargs)
                 _WITH_ARENA.append(self)
 
+        def get_outputs(self) -> Sequence[Any]:
+            outputs = super().get_outputs()
+            own = [o for o in outputs if o.name not in self._maps]
+            return [*own, SimpleNamespace(name=TOGETHER)] if self._maps else outputs
+
+        def run(self, output_names: Any, input_feed: Any, run_options: Any = None) -> Any:
+            if not self._maps or output_names is None:
+                return super().run(output_names, input_feed, run_options)
+            size = next(iter(input_feed.values())).shape[-2:]
+            ask = partial(super().run, input_feed=input_feed, run_options=run_options)
+            return run_together(ask, self._maps, output_names, size)
+
     ort.InferenceSession = Frugal
 
 
-def _quicker(path: Any) -> Any:
-    """The layout engine's picture model in a form that runs faster; any other model as it is."""
-    from paperlode.ingest.parsing.engine_graphs import with_leaky_relu
+def _quicker(path: Any) -> tuple[Any, list[str]]:
+    """The layout engine's picture model in a form that runs faster, and the maps it ends in; any other model as it is."""
+    from paperlode.ingest.parsing.engine_graphs import quicker_picture_model
 
     name = Path(path).name if isinstance(path, (str, Path)) else ""
-    if not name.startswith(_PICTURE_MODEL):
-        return path
-    with contextlib.suppress(OSError, ValueError):  # the engine's own file says then what is wrong
-        return with_leaky_relu(Path(path))
-    return path
+    if name.startswith(_PICTURE_MODEL):
+        with contextlib.suppress(OSError, ValueError):  # the engine's own file says then what is wrong
+            return quicker_picture_model(Path(path))
+    return path, []
 
 
 def release_arena() -> None:

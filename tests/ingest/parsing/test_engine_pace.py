@@ -6,17 +6,21 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import pymupdf
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paperlode.ingest.parsing import engine_graphs, engine_pace
+from paperlode.ingest.parsing.engine_levels import OnePage, run_together
 from paperlode.ingest.parsing.engine_pace import overprinted, resized, text_pattern, without_styles
+
+if TYPE_CHECKING:
+    from paperlode.ingest.parsing.engine_levels import Levels
 
 ARCHIVE = Path(__file__).parents[3] / "samples" / "archive"
 RESOURCES = Path(pymupdf.__file__).parent / "layout" / "resources" / "onnx"
@@ -184,24 +188,61 @@ def test_text_printed_twice_keeps_the_search_for_it() -> None:
     assert overprinted(page_saying("TToottaall"))
 
 
-def test_picture_model_says_the_same() -> None:
-    """The engine's picture model in its quicker form finds what the file's finds, to 1e-4; no PRelu is left."""
+@pytest.fixture(scope="module")
+def pictures() -> tuple[Any, Levels, Any]:
+    """What the engine's picture model returns, maps and logits of the quicker one."""
     import onnxruntime as ort
 
     path = RESOURCES / "feature_imf1.onnx"
-    quick = engine_graphs.with_leaky_relu(path)
+    quick, maps = engine_graphs.quicker_picture_model(path)
     kinds = {node.op_type for node in onnx.load_model_from_string(quick).graph.node}
     assert "LeakyRelu" in kinds
     assert "PRelu" not in kinds
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    picture = np.random.default_rng(3).random((1, 1, 300, 300), dtype=np.float32)
-    before, after = (ort.InferenceSession(m, options).run(None, {"input": picture}) for m in (str(path), quick))
-    assert all(np.abs(a - b).max() < 1e-4 for a, b in zip(before, after, strict=True))
+    picture = {"input": np.random.default_rng(3).random((1, 1, 300, 300), dtype=np.float32)}
+    before: Any = ort.InferenceSession(str(path), options).run(["combined", "logits"], picture)
+    session: Any = ort.InferenceSession(quick, options)
+    page, logits = run_together(lambda names: session.run(names, picture), maps, ["combined", "logits"], (300, 300))
+    assert isinstance(page, OnePage)
+    assert (page.shape, page.ndim, page.dtype) == (before[0].shape, 4, before[0].dtype)
+    assert np.array_equal(np.asarray(page), page[:])
+    return before, page[0], logits
+
+
+def test_picture_model_says_the_same(pictures: Any) -> None:
+    """The engine's picture model in its quicker form finds what the file's finds, to 1e-4; no PRelu is left."""
+    (maps, logits), levels, quick = pictures
+    assert np.abs(logits - quick).max() < 1e-4
+    assert levels.shape == maps[0].shape
+    assert np.abs(maps[0] - np.asarray(levels)).max() < 1e-4
+    assert np.array_equal(levels[5, 7], np.asarray(levels)[5, 7])
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 299)] * 4), min_size=1, max_size=12))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_boxes_are_pooled_from_maps_of_any_size(pictures: Any, boxes: list[tuple[int, int, int, int]]) -> None:
+    """Mean and largest value of each channel in any box, had from the small maps, are those of the enlarged ones, to 1e-4."""
+    (maps, _), levels, _ = pictures
+    x, y = np.sort(np.array([b[:2] for b in boxes]), axis=1), np.sort(np.array([b[2:] for b in boxes]), axis=1)
+    found = levels.pooled(x[:, 0], y[:, 0], x[:, 1], y[:, 1])
+    for row, (x0, x1), (y0, y1) in zip(found, x, y, strict=True):
+        patch = maps[0][:, y0 : y1 + 1, x0 : x1 + 1]
+        assert np.abs(row - np.concatenate((patch.mean(axis=(1, 2)), patch.max(axis=(1, 2))))).max() < 1e-4
+
+
+def test_a_model_that_ends_otherwise_is_not_taken_apart() -> None:
+    """The engine's table model, which has no enlarged maps, keeps what it returns."""
+    path = RESOURCES / "table_grid_model_v4_ep.onnx"
+    quick, maps = engine_graphs.quicker_picture_model(path)
+    assert maps == []
+    outputs = [[o.name for o in onnx.load_model_from_string(m).graph.output] for m in (path.read_bytes(), quick)]
+    assert outputs[0] == outputs[1]
 
 
 def test_a_file_that_is_no_model_is_said_to_be_none(tmp_path: Path) -> None:
     """Bytes that are no ONNX file are a ValueError, which leaves the file to the engine."""
-    (tmp_path / "x.onnx").write_bytes(b"\xff\xff\xff")
-    with pytest.raises(ValueError, match="no ONNX model"):
-        engine_graphs.with_leaky_relu(tmp_path / "x.onnx")
+    for data in (b"\xff\xff\xff", b"", b"\x0a\x7f"):
+        (tmp_path / "x.onnx").write_bytes(data)
+        with pytest.raises(ValueError, match="no ONNX model"):
+            engine_graphs.quicker_picture_model(tmp_path / "x.onnx")

@@ -209,11 +209,16 @@ def resized(image: NDArray[np.uint8], new_size: tuple[int, int]) -> NDArray[np.u
 
 def _pooled_in_place_of(original: Callable[..., Any]) -> Callable[..., Any]:
     """``_path_naive``: what the picture model sees in each box (rows), by channel and in all."""
+    from paperlode.ingest.parsing.engine_levels import Levels
 
-    def _path_naive(features: NDArray[np.float32], chances: Any, *places: Any) -> Any:
+    def _path_naive(features: NDArray[np.float32] | Levels, chances: Any, *places: Any) -> Any:
         import numpy as np
 
         x0, y0, x1, y1, ops = places
+        if isinstance(features, Levels):
+            if ops == ("mean", "max"):
+                return features.pooled(x0, y0, x1, y1)
+            features = np.asarray(features)
         if ops not in ((*_BY_CHANNEL, "entropy", "margin"), ("mean", "max")) or features.shape[0] < 2:
             return original(features, chances, *places)
         channels, whole = features.shape[0], "entropy" in ops

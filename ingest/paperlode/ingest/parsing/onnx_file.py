@@ -27,9 +27,9 @@ _GRAPH = 7  # of ModelProto
 _NODE, _TENSOR, _OUTPUT = 1, 5, 12  # of GraphProto
 _IN, _OUT, _OP_TYPE = 1, 2, 4  # of NodeProto
 _ATTRIBUTES = 5
+_STRING = 4  # of AttributeProto
 _DIMS, _DATA_TYPE, _FLOATS, _INT64S, _NAME, _RAW = 1, 2, 4, 7, 8, 9  # of TensorProto
-_TYPES = {1: np.dtype("<f4"), 7: np.dtype("<i8")}
-"""TensorProto.DataType of those that are read and written here."""
+_FLOAT, _INT64 = 1, 7  # TensorProto.DataType
 
 
 @dataclass(slots=True)
@@ -42,6 +42,11 @@ class Node:
     attributes: list[bytes] = field(default_factory=list)
     rest: list[Field] = field(default_factory=list)
     """Name, domain, and what else stands in the file."""
+
+    def says(self, attribute: str) -> bytes | None:
+        """An attribute that is a text; None if the node has no such one."""
+        found = (a for a in self.attributes if _text(a, 1) == attribute)
+        return next((v for a in found for n, k, v in _fields(a) if n == _STRING and k == _BYTES), None)
 
 
 class OnnxModel:
@@ -81,7 +86,7 @@ class OnnxModel:
             return None
         parts = list(_fields(data))
         kind = next((_as_int(v) for n, _, v in parts if n == _DATA_TYPE), 0)
-        if kind not in _TYPES:
+        if kind not in (_FLOAT, _INT64):
             return None
         dims = [d for n, k, v in parts if n == _DIMS for d in ([_as_int(v)] if k == _VARINT else _ints(v))]
         raw = b"".join(v for n, _, v in parts if n in (_RAW, _FLOATS))
@@ -92,12 +97,12 @@ class OnnxModel:
                 if n == _INT64S
                 for i in ([_as_int(v)] if k == _VARINT else _ints(v))
             )
-        values = np.frombuffer(raw, dtype=_TYPES[kind])
+        values = np.frombuffer(raw, dtype="<f4") if kind == _FLOAT else np.frombuffer(raw, dtype="<i8")
         return values.reshape(dims) if values.size == int(np.prod(dims)) else None
 
     def put(self, name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> str:
         """Adds a constant under this name, or in place of the one that has it. Returns the name."""
-        kind = next(k for k, t in _TYPES.items() if t == values.dtype)
+        kind = _FLOAT if values.dtype == np.float32 else _INT64
         dims: list[Field] = [(_DIMS, _VARINT, _varint(d)) for d in values.shape]
         self._tensors[name] = _written(
             [
@@ -119,7 +124,7 @@ class OnnxModel:
             self._outputs[name] = _written([(1, _BYTES, name.encode()), (2, _BYTES, kind)])
 
     def drop_unused(self) -> None:
-        """Leaves out nodes and constants that no output needs. (Names used inside nested graphs are counted as used.)"""
+        """Leaves out nodes and constants that no output needs; what nested graphs name is needed."""
         needed, kept = set(self.outputs), []
         for node in reversed(self.nodes):
             if needed.isdisjoint(node.outputs):
