@@ -4,9 +4,10 @@
 
 The last line is JSON: ``pages``, ``failed_pages``, ``unaccounted`` (pages neither parsed nor failed: must be 0), ``chunks``,
 ``longest_chunk_tokens``, ``pages_per_s``, ``cpu_s`` (user and system, of all processes), ``peak_mb`` (proportional set size
-summed over all processes, looked at every two seconds, since a look costs 20 ms of CPU), ``peak_rss_mb``, ``seconds`` by stage. ``--docs`` is a JSON list of file names without ``.pdf`` to
-restrict to. ``--peer`` then runs LlamaIndex's default on the same files (``peer.py``), ``--peer pymupdf4llm`` the same with that
-reader, ``--peer pymupdf pymupdf4llm`` both; what they print, and how many times as fast we are, is added under ``peers``.
+summed over all processes, looked at every two seconds, since a look costs 20 ms of CPU), ``peak_rss_mb``, ``seconds`` by
+stage. ``--docs`` is a JSON list of file names without ``.pdf`` to restrict to. ``--peer`` then runs LlamaIndex's default on the
+same files (``peer.py``), ``--peer pymupdf4llm`` the same with that reader, ``--peer pymupdf pymupdf4llm`` both; what they
+print, and how many times as fast we are, is added under ``peers``.
 """
 
 from __future__ import annotations
