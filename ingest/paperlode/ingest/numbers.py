@@ -156,6 +156,8 @@ def _plain(text: str) -> str:
     t = t.rstrip()
     if t.rstrip(_SUPERSCRIPTS) and any(c.isdecimal() for c in t):
         t = t.rstrip(_SUPERSCRIPTS)
+    if t.isascii():
+        return " ".join(t.replace("`", "'").split())
     out: list[str] = []
     for c in t:
         if c in _SUPERSCRIPTS or c in "⁻⁺½¼¾⅓⅔⅛":

@@ -72,6 +72,12 @@ class _Text:
     def of(cls, text: str) -> _Text:
         return cls(simplified(unicodedata.normalize("NFKC", text)), _terms(text), _words(text))
 
+    @classmethod
+    def joined(cls, texts: Sequence[_Text]) -> _Text:
+        """All of them, in which a phrase stands where it stands in one."""
+        plain, terms, words = ("\0".join(getattr(t, by) for t in texts) for by in ("plain", "terms", "words"))
+        return cls(plain, terms, words)
+
 
 def _terms(text: str) -> str:
     """The terms of BM25 in order, with a space before, between and after them."""
@@ -155,19 +161,20 @@ class Glossary:
             rows: labels of the rows of its whole table (``row_labels`` of all its parts).
         """
         heads = [_Text.of(h) for h in (*chunk.heading_path[-2:], chunk.context[:200]) if h]
-        heads = [h for h in heads if len(h.terms.split()) <= LONGEST_HEADING]
+        head = _Text.joined([h for h in heads if len(h.terms.split()) <= LONGEST_HEADING])
         labels = [_Text.of(r) for r in rows]
+        label = _Text.joined(labels)
         says = _Text.of(chunk.text) if chunk.part is None else None
         found: set[str] = set()
         for role in self.roles:
-            named = any(p.stands_in(h) for p in role.heads for h in heads)
+            named = any(p.stands_in(head) for p in role.heads)
             if not role.rows:
                 if named or (says is not None and any(p.stands_in(says) for p in role.says)):
                     found.add(role.name)
                 continue
             if named:
                 found.add(role.name + NAMED)
-            if labels and sum(any(p.stands_in(t) for p in group for t in labels) for group in role.rows) >= role.least:
+            if labels and sum(any(p.stands_in(label) for p in group) for group in role.rows) >= role.least:
                 found.add(role.name)
         return tuple(sorted(found))
 

@@ -18,6 +18,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -38,6 +39,10 @@ CHUNK_TERMS = 100
 """Terms of a chunk of 200 word pieces, stop words dropped: the length that BM25 takes for average."""
 PAGE_TERMS = 300
 """The same for a page."""
+NOT_CHINESE = "\u2e80"
+"""Chinese has characters from here on, also before they are normalised; a text without any is read word by word."""
+LONGEST_KEPT = 64
+"""Characters of a word, or of a run of ideographs, whose terms are remembered."""
 
 
 @cache
@@ -75,6 +80,20 @@ class SparseVector:
 
 def tokens(text: str) -> Iterator[str]:
     """The terms of ``text``, repeats included: clauses by number, then the rest in order."""
+    words = text.split()
+    if (text.isascii() or max(text) < NOT_CHINESE) and max(map(len, words), default=0) <= LONGEST_KEPT:
+        return chain.from_iterable(
+            map(_terms_of_word, words)
+        )  # no term, and nothing that changes one, goes over a space
+    return _terms(text)
+
+
+@lru_cache(maxsize=1 << 15)
+def _terms_of_word(word: str) -> tuple[str, ...]:
+    return tuple(_terms(word))
+
+
+def _terms(text: str) -> Iterator[str]:
     plain = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", text).lower()).replace(
         "〇", "零"
     )  # which is an ideograph
@@ -86,9 +105,14 @@ def tokens(text: str) -> Iterator[str]:
         if match["number"]:
             yield token.replace(",", "")
         elif match["cjk"]:
-            yield from _chinese(token)
+            yield from _chinese(token) if len(token) > LONGEST_KEPT else _terms_of_run(token)
         elif token not in _STOP_WORDS:
             yield stem(token)
+
+
+@lru_cache(maxsize=1 << 10)  # enough for a page or two, whose text is read for its chunks, their pairs and their pages
+def _terms_of_run(run: str) -> tuple[str, ...]:
+    return tuple(_chinese(run))
 
 
 def _chinese(run: str) -> Iterator[str]:

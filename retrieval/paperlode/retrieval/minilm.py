@@ -19,6 +19,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from paperlode.ingest.errors import InvalidRequest, MissingExtra, ModelChecksumMismatch
+from paperlode.ingest.word_pieces import WordPieces
 
 from .ahead import Ahead
 from .embedding import too_long
@@ -74,11 +75,7 @@ class MiniLM:
         self._folder = folder = folder or published_weights()
         verified = Ahead(partial(verify, folder / WEIGHTS))  # beside what holds the interpreter
         try:
-            from tokenizers import Tokenizer
-
-            self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            self._tokenizer.no_truncation()
-            self._tokenizer.no_padding()
+            self._pieces = WordPieces(folder / "tokenizer.json")
         finally:
             verified.result()
         self._threads = threads or min(MAX_THREADS, len(os.sched_getaffinity(0)) if _HAS_AFFINITY else 1)
@@ -95,12 +92,11 @@ class MiniLM:
 
     def token_ids(self, text: str) -> list[int]:
         """The word pieces of ``text``, the two special ones included."""
-        ids: list[int] = self._tokenizer.encode(text).ids
-        return ids
+        return self._pieces.ids(text)
 
     def count(self, text: str) -> int:
         """Word pieces of ``text``, the two special ones included."""
-        return len(self.token_ids(text))
+        return self._pieces.count(text)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors ``(n, 384)``, each independent of the others; InvalidRequest for a text over 256 tokens."""
