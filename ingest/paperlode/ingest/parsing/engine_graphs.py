@@ -1,7 +1,8 @@
 """The layout engine's models in forms that run faster and return the same to some 1e-6.
 
 The picture model's 26 ``PRelu`` have one slope each, which is a ``LeakyRelu``; that ONNX Runtime computes within the convolution
-before it, and a ``PRelu`` it does not. The engine opens its models itself, so the file is read here and the model given on as bytes.
+before it, and a ``PRelu`` it does not. The engine opens its models itself, so the file is read here and the model is given on as
+bytes.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
     Field = tuple[int, int, bytes]
 
-__all__ = ["Node", "OnnxModel", "float_attribute", "int_attribute"]
+__all__ = ["Node", "OnnxModel", "attribute_name", "float_attribute", "int_attribute"]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _GRAPH = 7  # of ModelProto
 _NODE, _TENSOR, _OUTPUT = 1, 5, 12  # of GraphProto
 _IN, _OUT, _OP_TYPE = 1, 2, 4  # of NodeProto
 _ATTRIBUTES = 5
+_FLOAT, _INT, _TEXT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH = 2, 3, 4, 5, 6  # of AttributeProto
 _DIMS, _DATA_TYPE, _FLOATS, _INT64S, _NAME, _RAW = 1, 2, 4, 7, 8, 9  # of TensorProto
-_TYPES = {1: np.dtype("<f4"), 7: np.dtype("<i8")}
+_TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 7: np.dtype("<i8")}
 """TensorProto.DataType of those that are read and written here."""
 
 
@@ -43,12 +44,25 @@ class Node:
     rest: list[Field] = field(default_factory=list)
     """Name, domain, and what else stands in the file."""
 
+    def value(self, attribute: str) -> float | bytes | None:
+        """An attribute that is a number, or the bytes of one that is a text, tensor or graph; None if it is none of these."""
+        data = next((a for a in self.attributes if attribute_name(a) == attribute), b"")
+        for n, k, v in _fields(data):
+            if (n, k) == (_FLOAT, _FIXED32):
+                return float(struct.unpack("<f", v)[0])
+            if (n, k) == (_INT, _VARINT):
+                return _as_int(v)
+            if n in (_TEXT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH) and k == _BYTES:
+                return v
+        return None
+
 
 class OnnxModel:
     """A model read from a file's bytes.
 
     Attributes:
-        nodes: in an order in which each value is made before it is taken; of the outermost graph only.
+        nodes: in an order in which each value is made before it is taken; of the outermost graph only, and without those
+            that are constants: they are kept with the other tensors.
         outputs: names of what the model returns.
 
     Raises:
@@ -66,7 +80,7 @@ class OnnxModel:
         self._graph: list[Field] = []
         for n, k, v in _fields(graph[0]):
             if n == _NODE:
-                self.nodes.append(_node(v))
+                self.nodes += self._unless_constant(_node(v))
             elif n == _TENSOR:
                 self._tensors[_text(v, _NAME)] = v
             elif n == _OUTPUT:
@@ -74,6 +88,34 @@ class OnnxModel:
             else:
                 self._graph.append((n, k, v))
         self.outputs = list(self._outputs)
+
+    def _unless_constant(self, node: Node) -> list[Node]:
+        value = node.value("value") if node.op == "Constant" else None
+        if not isinstance(value, bytes):
+            return [node]
+        named = [(_NAME, _BYTES, node.outputs[0].encode())]
+        self._tensors[node.outputs[0]] = _written([*(f for f in _fields(value) if f[0] != _NAME), *named])
+        return []
+
+    def branch(self, node: Node, attribute: str) -> tuple[list[Node], list[str]]:
+        """The nodes and outputs of a graph within a node, for taking the node's place; its constants are this graph's now.
+
+        Raises:
+            ValueError: the node has no such graph.
+        """
+        graph = node.value(attribute)
+        if not isinstance(graph, bytes):
+            raise ValueError(f"The node has no graph {attribute}.")  # noqa: TRY004
+        nodes: list[Node] = []
+        outputs: list[str] = []
+        for n, _, v in _fields(graph):
+            if n == _NODE:
+                nodes += self._unless_constant(_node(v))
+            elif n == _TENSOR:
+                self._tensors[_text(v, _NAME)] = v
+            elif n == _OUTPUT:
+                outputs.append(_text(v, 1))
+        return nodes, outputs
 
     def tensor(self, name: str) -> NDArray[np.float32] | NDArray[np.int64] | None:
         """A constant that is kept in the file, float32 or int64; None if it is none of these."""
@@ -119,15 +161,16 @@ class OnnxModel:
             self._outputs[name] = _written([(1, _BYTES, name.encode()), (2, _BYTES, kind)])
 
     def drop_unused(self) -> None:
-        """Leaves out nodes and constants that no output needs. (Names used inside nested graphs are counted as used.)"""
+        """Leaves out nodes and constants that no output needs; names inside nested graphs count as used."""
         needed, kept = set(self.outputs), []
+        names = {*self._tensors, *(name for node in self.nodes for name in node.outputs)}
         for node in reversed(self.nodes):
             if needed.isdisjoint(node.outputs):
                 continue
             kept.append(node)
             needed.update(node.inputs)
             nested = b"".join(node.attributes)
-            needed.update(n for n in self._tensors if n not in needed and len(nested) > len(n) and n.encode() in nested)
+            needed.update(n for n in names - needed if len(nested) > len(n) and n.encode() in nested)
         self.nodes = kept[::-1]
         self._tensors = {n: v for n, v in self._tensors.items() if n in needed}
 
@@ -139,6 +182,11 @@ class OnnxModel:
         graph += [(_OUTPUT, _BYTES, self._outputs[name]) for name in self.outputs]
         data = _written(graph)
         return _written((n, k, data if n == _GRAPH else v) for n, k, v in self._model)
+
+
+def attribute_name(attribute: bytes) -> str:
+    """The name of one of ``Node.attributes``."""
+    return _text(attribute, 1)
 
 
 def float_attribute(name: str, value: float) -> bytes:
