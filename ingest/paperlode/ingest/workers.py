@@ -78,7 +78,7 @@ def _start_worker(memory_mb: int, lock_path: str) -> None:
     _frugal_onnx()
 
 
-_PICTURE_MODEL = "feature_imf"
+_PICTURE_MODEL, _BOX_MODEL = "feature_imf", "layout_rf"
 _WITH_ARENA: list[Any] = []
 """This worker's ONNX sessions that keep memory between runs, in one arena for all of them."""
 
@@ -130,13 +130,16 @@ def _frugal_onnx() -> None:
 
 
 def _quicker(path: Any) -> tuple[Any, list[str]]:
-    """The layout engine's picture model in a form that runs faster, and the maps it ends in; any other model as it is."""
+    """The layout engine's models of pictures and of boxes in forms that run faster, and the maps that the former ends in."""
+    from paperlode.ingest.parsing.engine_edges import with_factored_edges
     from paperlode.ingest.parsing.engine_graphs import quicker_picture_model
 
     name = Path(path).name if isinstance(path, (str, Path)) else ""
-    if name.startswith(_PICTURE_MODEL):
-        with contextlib.suppress(OSError, ValueError):  # the engine's own file says then what is wrong
+    with contextlib.suppress(OSError, ValueError):  # the engine's own file says then what is wrong
+        if name.startswith(_PICTURE_MODEL):
             return quicker_picture_model(Path(path))
+        if name.startswith(_BOX_MODEL):
+            return with_factored_edges(Path(path)), []
     return path, []
 
 

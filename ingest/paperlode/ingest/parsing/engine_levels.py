@@ -40,7 +40,7 @@ def take_apart(model: OnnxModel) -> list[str]:
     maps = [
         node.inputs[0]
         for node in enlarged
-        if node is not None and node.op == "Resize" and node.says("mode") == b"linear"
+        if node is not None and node.op == "Resize" and node.value("mode") == b"linear"
     ]
     if len(maps) < len(end.inputs):
         return []

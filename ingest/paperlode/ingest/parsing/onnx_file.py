@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     Field = tuple[int, int, bytes]
 
-__all__ = ["Node", "OnnxModel", "float_attribute", "int_attribute"]
+__all__ = ["Node", "OnnxModel", "attribute_name", "float_attribute", "int_attribute"]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _GRAPH = 7  # of ModelProto
 _NODE, _TENSOR, _OUTPUT = 1, 5, 12  # of GraphProto
 _IN, _OUT, _OP_TYPE = 1, 2, 4  # of NodeProto
 _ATTRIBUTES = 5
-_STRING = 4  # of AttributeProto
+_FLOAT, _INT, _TEXT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH = 2, 3, 4, 5, 6  # of AttributeProto
 _DIMS, _DATA_TYPE, _FLOATS, _INT64S, _NAME, _RAW = 1, 2, 4, 7, 8, 9  # of TensorProto
-_FLOAT, _INT64 = 1, 7  # TensorProto.DataType
+_FLOAT32, _INT64 = 1, 7  # TensorProto.DataType, of those that are read and written here
 
 
 @dataclass(slots=True)
@@ -43,17 +43,25 @@ class Node:
     rest: list[Field] = field(default_factory=list)
     """Name, domain, and what else stands in the file."""
 
-    def says(self, attribute: str) -> bytes | None:
-        """An attribute that is a text; None if the node has no such one."""
-        found = (a for a in self.attributes if _text(a, 1) == attribute)
-        return next((v for a in found for n, k, v in _fields(a) if n == _STRING and k == _BYTES), None)
+    def value(self, attribute: str) -> float | bytes | None:
+        """An attribute that is a number, or the bytes of one that is a text, tensor or graph; None if it is none of these."""
+        data = next((a for a in self.attributes if attribute_name(a) == attribute), b"")
+        for n, k, v in _fields(data):
+            if (n, k) == (_FLOAT, _FIXED32):
+                return float(struct.unpack("<f", v)[0])
+            if (n, k) == (_INT, _VARINT):
+                return _as_int(v)
+            if n in (_TEXT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH) and k == _BYTES:
+                return v
+        return None
 
 
 class OnnxModel:
     """A model read from a file's bytes.
 
     Attributes:
-        nodes: in an order in which each value is made before it is taken; of the outermost graph only.
+        nodes: in an order in which each value is made before it is taken; of the outermost graph only, and without those
+            that are constants: they are kept with the other tensors.
         outputs: names of what the model returns.
 
     Raises:
@@ -71,7 +79,7 @@ class OnnxModel:
         self._graph: list[Field] = []
         for n, k, v in _fields(graph[0]):
             if n == _NODE:
-                self.nodes.append(_node(v))
+                self.nodes += self._unless_constant(_node(v))
             elif n == _TENSOR:
                 self._tensors[_text(v, _NAME)] = v
             elif n == _OUTPUT:
@@ -80,13 +88,41 @@ class OnnxModel:
                 self._graph.append((n, k, v))
         self.outputs = list(self._outputs)
 
+    def _unless_constant(self, node: Node) -> list[Node]:
+        value = node.value("value") if node.op == "Constant" else None
+        if not isinstance(value, bytes):
+            return [node]
+        named = [(_NAME, _BYTES, node.outputs[0].encode())]
+        self._tensors[node.outputs[0]] = _written([*(f for f in _fields(value) if f[0] != _NAME), *named])
+        return []
+
+    def branch(self, node: Node, attribute: str) -> tuple[list[Node], list[str]]:
+        """The nodes and outputs of a graph within a node, for taking the node's place; its constants are this graph's now.
+
+        Raises:
+            ValueError: the node has no such graph.
+        """
+        graph = node.value(attribute)
+        if not isinstance(graph, bytes):
+            raise ValueError(f"The node has no graph {attribute}.")  # noqa: TRY004
+        nodes: list[Node] = []
+        outputs: list[str] = []
+        for n, _, v in _fields(graph):
+            if n == _NODE:
+                nodes += self._unless_constant(_node(v))
+            elif n == _TENSOR:
+                self._tensors[_text(v, _NAME)] = v
+            elif n == _OUTPUT:
+                outputs.append(_text(v, 1))
+        return nodes, outputs
+
     def tensor(self, name: str) -> NDArray[np.float32] | NDArray[np.int64] | None:
         """A constant that is kept in the file, float32 or int64; None if it is none of these."""
         if (data := self._tensors.get(name)) is None:
             return None
         parts = list(_fields(data))
         kind = next((_as_int(v) for n, _, v in parts if n == _DATA_TYPE), 0)
-        if kind not in (_FLOAT, _INT64):
+        if kind not in (_FLOAT32, _INT64):
             return None
         dims = [d for n, k, v in parts if n == _DIMS for d in ([_as_int(v)] if k == _VARINT else _ints(v))]
         raw = b"".join(v for n, _, v in parts if n in (_RAW, _FLOATS))
@@ -97,12 +133,12 @@ class OnnxModel:
                 if n == _INT64S
                 for i in ([_as_int(v)] if k == _VARINT else _ints(v))
             )
-        values = np.frombuffer(raw, dtype="<f4") if kind == _FLOAT else np.frombuffer(raw, dtype="<i8")
+        values = np.frombuffer(raw, dtype="<f4") if kind == _FLOAT32 else np.frombuffer(raw, dtype="<i8")
         return values.reshape(dims) if values.size == int(np.prod(dims)) else None
 
     def put(self, name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> str:
         """Adds a constant under this name, or in place of the one that has it. Returns the name."""
-        kind = _FLOAT if values.dtype == np.float32 else _INT64
+        kind = _FLOAT32 if values.dtype == np.float32 else _INT64
         dims: list[Field] = [(_DIMS, _VARINT, _varint(d)) for d in values.shape]
         self._tensors[name] = _written(
             [
@@ -124,15 +160,16 @@ class OnnxModel:
             self._outputs[name] = _written([(1, _BYTES, name.encode()), (2, _BYTES, kind)])
 
     def drop_unused(self) -> None:
-        """Leaves out nodes and constants that no output needs; what nested graphs name is needed."""
+        """Leaves out nodes and constants that no output needs; names inside nested graphs count as used."""
         needed, kept = set(self.outputs), []
+        names = {*self._tensors, *(name for node in self.nodes for name in node.outputs)}
         for node in reversed(self.nodes):
             if needed.isdisjoint(node.outputs):
                 continue
             kept.append(node)
             needed.update(node.inputs)
             nested = b"".join(node.attributes)
-            needed.update(n for n in self._tensors if n not in needed and len(nested) > len(n) and n.encode() in nested)
+            needed.update(n for n in names - needed if len(nested) > len(n) and n.encode() in nested)
         self.nodes = kept[::-1]
         self._tensors = {n: v for n, v in self._tensors.items() if n in needed}
 
@@ -144,6 +181,11 @@ class OnnxModel:
         graph += [(_OUTPUT, _BYTES, self._outputs[name]) for name in self.outputs]
         data = _written(graph)
         return _written((n, k, data if n == _GRAPH else v) for n, k, v in self._model)
+
+
+def attribute_name(attribute: bytes) -> str:
+    """The name of one of ``Node.attributes``."""
+    return _text(attribute, 1)
 
 
 def float_attribute(name: str, value: float) -> bytes:
