@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from paperlode.ingest.document import make_card
 from paperlode.ingest.errors import ArchiveCorrupt, ArchiveNotFound, InvalidRequest, SchemaMismatch, StorageFull
 from paperlode.retrieval.ahead import Ahead
 from paperlode.retrieval.edge import EdgeIndex
@@ -211,3 +212,16 @@ def test_others_search_while_a_question_is_still_embedded(index: EdgeIndex, writ
     assert len(found(index, "zebra")) == 1
     go_on.set()
     assert [s.lexical is not None for s in waiting.result()] == [True]
+
+
+def test_cards_are_read_again_when_too_many_are_kept(index: EdgeIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stay the same."""
+    monkeypatch.setattr("paperlode.retrieval.edge_reader.MOST_CARDS", 2)
+    cards = [make_card(f"d{i}", f"Zebra{i}.pdf", "", "") for i in range(4)]
+    for card in cards:
+        index.stage_card(card, sparse_document(f"zebra {card.name}"))
+        index.publish(card.document)
+    for card in [*cards, *cards]:
+        (found,) = [c for c, _ in index.cards(sparse_query("zebra"), 5, [card.document])]
+        assert found == card
+        assert len(index._cards) <= 3

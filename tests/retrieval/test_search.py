@@ -315,6 +315,19 @@ def test_the_same_text_in_other_documents_is_one_hit(index: EdgeIndex, embedder:
     assert {h.document for h in named} == {"d1", "d2"}
 
 
+def test_texts_that_only_begin_alike_are_hits_of_their_own(
+    index: EdgeIndex, embedder: MiniLM, chunk_of: ChunkOf
+) -> None:
+    """Copies of each are folded into the one they are copies of."""
+    head = "Ninety days of notice " + " ".join(f"clause{i}" for i in range(40))
+    texts = {"d1": f"{head} of goods", "d2": f"{head} of services", "d3": f"{head}, of the Services"}
+    for document, text in texts.items():
+        publish(index, embedder, f"{document}.pdf", [chunk_of(text, document=document)])
+    hits = Search(index, embedder).search("ninety days of notice", limit=3)
+    groups = [{h.document, *(c.document for c in h.copies)} for h in hits]
+    assert sorted(groups, key=min) == [{"d1"}, {"d2", "d3"}]
+
+
 def test_a_measure_leads_to_the_statement_that_has_its_line_items(
     index: EdgeIndex, embedder: MiniLM, chunk_of: ChunkOf
 ) -> None:

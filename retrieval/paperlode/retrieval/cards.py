@@ -105,7 +105,10 @@ class CardFit:
 
 def fit(card: DocumentCard, understood: Understood, question: str) -> CardFit:
     """How well a document fits a question, by its card."""
-    said = next((name for name, calls in names_of(card).items() if _is_said(name, calls, question)), "")
+    names, firsts = _known_by(card)
+    said = ""
+    if not firsts.isdisjoint(_said(question)) or any(name in question for name in names):
+        said = next((name for name, calls in names_of(card).items() if _is_said(name, calls, question)), "")
     return CardFit(
         float(bool(said)),
         said,
@@ -199,7 +202,7 @@ def _quarter(card: DocumentCard, understood: Understood) -> float:
     return -0.5 if card.quarter and understood.years and card.kind == "quarterly_report" else 0.0
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def names_of(card: DocumentCard) -> dict[str, frozenset[tuple[str, ...]]]:
     """For each organisation of the card what a question may call it; the last one is that of the file's name.
 
@@ -213,6 +216,13 @@ def names_of(card: DocumentCard) -> dict[str, frozenset[tuple[str, ...]]]:
         key = " ".join(stem).title()
         found[key] = found.get(key, frozenset()) | calls
     return found
+
+
+@lru_cache(maxsize=8192)
+def _known_by(card: DocumentCard) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Its names, and the first words of all that a question may call them: most questions have none of either."""
+    names = names_of(card)
+    return tuple(names), frozenset(call[0] for calls in names.values() for call in calls)
 
 
 def _spellings(words: Sequence[str]) -> set[tuple[str, ...]]:

@@ -38,11 +38,13 @@ if TYPE_CHECKING:
     from .index import HybridQuery, Passage, Scored
     from .legs import Leg
 
-__all__ = ["EdgeReader"]
+__all__ = ["MANY_ROWS", "EdgeReader"]
 
 MANY_ROWS = 20_000
 """Chunks of an index in which table rows are compared only for what the other vectors have found."""
 SCROLL = 512
+MOST_CARDS = 8192
+"""Cards that are kept: reading those of a hundred documents again takes as long as finding them."""
 
 
 class EdgeReader:
@@ -57,6 +59,7 @@ class EdgeReader:
         self._lock = RLock()
         self._shard: Any = None
         self._size = 0
+        self._cards: dict[int, DocumentCard] = {}  # by the number of the point's id: another card has another
         self._hidden: set[str] = set()  # documents with staged points in the shard
         self._half: set[str] = set()  # new documents whose publication failed in the engine: nothing of them is shown
         self.generation = 0
@@ -112,13 +115,10 @@ class EdgeReader:
             )
         out: list[list[tuple[int, float]]] = []
         for points in self._shard.query_batch(QueryBatchRequest(requests)) if requests else ():
-            scores = []
-            for p in points:
-                uuid = p.id
-                key = uuid.int
-                ids[key] = uuid
-                scores.append((key, p.score))
-            out.append(scores)
+            uuids = [p.id for p in points]  # the engine makes one anew each time
+            keys = [uuid.int for uuid in uuids]
+            ids.update(zip(keys, uuids, strict=True))
+            out.append([*zip(keys, [p.score for p in points], strict=True)])
         return out
 
     @staticmethod
@@ -141,9 +141,14 @@ class EdgeReader:
             Query.Nearest(engine_sparse(terms), using=WHOLE),
             self._condition(Filter(documents=tuple(documents))),
         )
-        request = QueryRequest(limit=limit, query=asked, filter=only, with_payload=PayloadSelector.Include([CARD]))
         with self._lock, self._engine("cannot be read"):
-            return [(card_from(p.payload), p.score) for p in self._shard.query(request)]
+            found = [(p.id.int, p.score) for p in self._shard.query(QueryRequest(limit, query=asked, filter=only))]
+            if len(self._cards) > MOST_CARDS:
+                self._cards.clear()
+            if new := [uuid_text(i) for i, _ in found if i not in self._cards]:
+                records = self._shard.retrieve(new, PayloadSelector.Include([CARD]), False)
+                self._cards.update((r.id.int, card_from(r.payload)) for r in records)
+            return [(self._cards[i], score) for i, score in found]
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
         """Published chunks by id, in the order asked, unknown ones left out."""
@@ -232,13 +237,13 @@ class EdgeReader:
 
     # Inside
 
-    def _count(self, document: str | None = None) -> int:
+    def _count(self, document: str | None = None, *, exact: bool = True) -> int:
         from qdrant_edge import CountRequest
         from qdrant_edge import Filter as EdgeFilter
 
         found = self._condition(Filter(documents=(document,) if document is not None else ()))
         only = EdgeFilter(must=[found] if found is not None else None, must_not=[equals("kind", CARD)])
-        return int(self._shard.count(CountRequest(exact=True, filter=only)))
+        return int(self._shard.count(CountRequest(exact=exact, filter=only)))
 
     def _retrieve(self, ids: Sequence[str], *, with_payload: Any) -> dict[str, dict[str, Any]]:
         if not ids:

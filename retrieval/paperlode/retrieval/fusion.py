@@ -93,14 +93,20 @@ def fuse(
     if not candidates:
         return []
     w = weights or Weights()
-    marked = {document_mark(digest): known for digest, known in (documents or {}).items()}
-    own = [marked.get(mark_of(c.id)) for c in candidates] if marked else [None] * len(candidates)
+    marked = {
+        document_mark(digest): (
+            score,
+            w.name * card.name + w.period * card.period + w.quarter * card.quarter + w.kind * card.kind,
+        )
+        for digest, (score, card) in (documents or {}).items()
+    }
+    own = [marked.get(mark_of(c.id), (None, 0.0)) for c in candidates] if marked else [(None, 0.0)] * len(candidates)
     words = w.dense / 2 * (1 - readable)
     roles = understood.roles
     scores = np.array(
         [
-            (*c[1:7], d and d[0])  # dense, lexical, page, row, pairs, wanted: as ``Scored`` has them
-            for c, d in zip(candidates, own, strict=True)
+            (*c[1:7], score)  # dense, lexical, page, row, pairs, wanted: as ``Scored`` has them
+            for c, (score, _) in zip(candidates, own, strict=True)
         ],
         dtype=np.float64,  # None becomes NaN
     )
@@ -122,17 +128,14 @@ def fuse(
             w.document,
         )
     )
-    total = by_score.tolist()
-    for i, (c, document) in enumerate(zip(candidates, own, strict=True)):
-        if c.traits:
-            total[i] += w.role * _role(c.traits, roles) + w.label * (HAS_LABEL in c.traits)
-        if document is not None:
-            card = document[1]
-            total[i] += w.name * card.name + w.period * card.period + w.quarter * card.quarter + w.kind * card.kind
-    order = sorted(range(len(candidates)), key=lambda i: (-total[i], candidates[i].id))
+    by_traits = [
+        w.role * _role(c.traits, roles) + w.label * (HAS_LABEL in c.traits) if c.traits else 0.0 for c in candidates
+    ]
+    total = (by_score + by_traits + [of_card for _, of_card in own]).tolist()
+    order = sorted((-score, c.id, c.traits) for score, c in zip(total, candidates, strict=True))
     return [
-        Candidate(c.id, total[i], tuple(r for r in roles if r in c.traits))
-        for i, c in ((i, candidates[i]) for i in order)
+        Candidate(point, -score, tuple(r for r in roles if r in traits) if traits else ())
+        for score, point, traits in order
     ]
 
 

@@ -8,6 +8,7 @@ copies of it in other documents folded into it; neighbours up to a passage.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -248,15 +249,17 @@ def _named(documents: dict[str, tuple[DocumentCard, float, CardFit]]) -> tuple[s
 
 def _folded(pages: Iterable[_Found]) -> Iterator[_Found]:
     """The hits, each text once: the same words in another document are noted with the first."""
-    by_text: dict[tuple[str, ...], _Found] = {}
+    whole = cache(lambda text: tuple(tokens(text)))  # few texts begin alike
+    by_head: dict[tuple[str, ...], list[_Found]] = {}
     for found in pages:
-        key = tuple(tokens(found.chunk.text))
-        first = by_text.get(key)
-        if first is not None and first.chunk.document != found.chunk.document:
+        head = tuple(islice(tokens(found.chunk.text), LEAST_TERMS))
+        alike = by_head.setdefault(head, []) if len(head) == LEAST_TERMS else []
+        first = next((f for f in alike if whole(f.chunk.text) == whole(found.chunk.text)), None)
+        if first is None:
+            alike.append(found)
+        elif first.chunk.document != found.chunk.document:
             first.copies += (Copy(found.chunk.id, found.chunk.document, found.page),)
             continue
-        if len(key) >= LEAST_TERMS:
-            by_text.setdefault(key, found)
         yield found
 
 
