@@ -88,13 +88,14 @@ def config(dimensions: int, segments: int = ANY) -> Any:
 
 def create_shard(path: Path, dimensions: int) -> Any:
     """A new, empty shard."""
-    from qdrant_edge import EdgeShard, PayloadSchemaType, UpdateOperation
+    from qdrant_edge import EdgeShard, IntegerIndexParams, Memory, PayloadSchemaType, UpdateOperation
 
     shard = EdgeShard.create(str(path), config(dimensions))
     for field in KEYWORDS:
         shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
     for field in INTEGERS:
-        shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Integer))
+        ranges_only = IntegerIndexParams(lookup=False, range=True, memory=Memory.Cold)  # nobody asks for single numbers
+        shard.update(UpdateOperation.create_field_index(field, ranges_only))
     shard.update(UpdateOperation.create_field_index(SWAPPED, PayloadSchemaType.Keyword))
     shard.flush()
     return shard

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["sparse_pairs", "sparse_wanted"]
 
 
-PAIR_TERMS = 1 << 20
-"""How many pairs are told apart: an index keeps a list of all there are, and reads it when it is opened (1.2 s for six million).
-
-A chunk of a hundred pairs has one of a question's by chance once in 40,000 chunks."""
+PAIR_TERMS = 1 << 18
+"""How many pairs are told apart: each segment of an index keeps a list of all there are, and reads it when it is opened (4 MB,
+and 17 MB with four times as many, which took .3 s). A chunk of a hundred pairs has one of a question's by chance once in 2,600
+chunks; what is found is the same with 2^20, 2^18 and 2^17 (docs/benchmarks.md)."""
 
 
 def sparse_pairs(text: str) -> SparseVector:

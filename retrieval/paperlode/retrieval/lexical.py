@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "SparseVector", "sparse_document", "sparse_page", "sparse_query", "term_counts", "tokens"]
 
-VERSION = 2
+VERSION = 3
 """Raised when the same text gives another vector; stored with an index."""
 
 K1 = 1.2
