@@ -199,6 +199,22 @@ def test_a_long_run_puts_its_segments_in_order_on_the_way(
     assert (seen(index), len(index.documents())) == (30, 6)
 
 
+def test_a_large_index_puts_its_segments_in_order_less_often(
+    index: EdgeIndex, chunk_of: ChunkOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an eighth of what it has, but no more than ``MOST_UNTIDY`` points."""
+    monkeypatch.setattr(edge, "TIDY_EVERY", 5)
+    monkeypatch.setattr(edge, "MOST_UNTIDY", 10)
+    tidied: list[int] = []
+    monkeypatch.setattr(index, "_tidy", lambda: (tidied.append(index._size), setattr(index, "_untidy", 0)))
+    for d in range(40):
+        stage(index, [chunk_of(f"zebra {i}", document=f"d{d}", ordinal=i) for i in range(5)])
+        index.publish(f"d{d}")
+        index.flush()
+    assert tidied[:9] == [*range(5, 46, 5)]
+    assert tidied[9:] == [*range(55, 201, 10)]
+
+
 def test_no_room_to_put_segments_in_order_is_a_full_disk(
     index: EdgeIndex, chunk_of: ChunkOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

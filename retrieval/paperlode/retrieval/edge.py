@@ -68,6 +68,9 @@ YES = "yes"
 TIDY_EVERY = 8_192
 """Points written since the engine last put its segments in order, from which on that is done in the middle of a run (1 to 3 ms
 a chunk, in which nothing else runs in this process): until then all that is in them lies in memory, 16 kB a chunk."""
+MOST_UNTIDY = 2 * TIDY_EVERY
+"""The same in a large index, from eight times as many points on: each segment that comes of it makes every later write longer
+(.65 µs a chunk), and 130 MB more are little beside what such an index holds."""
 
 
 class EdgeIndex(EdgeReader):
@@ -262,7 +265,7 @@ class EdgeIndex(EdgeReader):
     def flush(self) -> None:
         """Makes what is published durable."""
         with self._lock, self._engine("cannot be written"):
-            if self._untidy >= TIDY_EVERY:
+            if self._untidy >= max(TIDY_EVERY, min(self._size // 8, MOST_UNTIDY)):
                 self._tidy()
             else:
                 self._shard.flush()
