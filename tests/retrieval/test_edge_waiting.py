@@ -206,7 +206,12 @@ def test_a_large_index_puts_its_segments_in_order_less_often(
     monkeypatch.setattr(edge, "TIDY_EVERY", 5)
     monkeypatch.setattr(edge, "MOST_UNTIDY", 10)
     tidied: list[int] = []
-    monkeypatch.setattr(index, "_tidy", lambda: (tidied.append(index._size), setattr(index, "_untidy", 0)))
+
+    def tidy() -> None:
+        tidied.append(index._size)
+        index._untidy = 0
+
+    monkeypatch.setattr(index, "_tidy", tidy)
     for d in range(40):
         stage(index, [chunk_of(f"zebra {i}", document=f"d{d}", ordinal=i) for i in range(5)])
         index.publish(f"d{d}")
