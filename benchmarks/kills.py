@@ -93,7 +93,8 @@ class Watched:
 def watch(step: Steps) -> None:
     """Puts the steps into everything that writes. Only in a process made for it."""
     edge.TIDY_EVERY = 20  # so that the engine puts its segments in order in the middle of a run,
-    edge_engine.EXACT_KB, edge_engine.SEGMENTS = 8, 0  # makes new ones, and merges them at its end
+    edge_engine.EXACT_KB, edge_engine.SEGMENTS = 8, 0  # makes new ones, merges them at its end
+    edge_engine.MOST_SMALL = 2  # and on the way
     create, load = edge.create_shard, edge.load_shard
     edge.create_shard = lambda *a: Watched(create(*a), step)
     edge.load_shard = lambda *a: Watched(load(*a), step)

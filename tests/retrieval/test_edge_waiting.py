@@ -242,7 +242,7 @@ def test_no_room_to_put_segments_in_order_is_a_full_disk(
 
 
 @pytest.mark.parametrize(("segment_kb", "merged"), [(1 << 20, True), (8, False)])
-def test_segments_are_merged_at_the_end_alone(
+def test_few_segments_are_merged_at_the_end_alone(
     folder: Path, chunk_of: ChunkOf, monkeypatch: pytest.MonkeyPatch, segment_kb: int, merged: bool
 ) -> None:
     """On the way each stays; at the end the smallest are merged, full ones not; what is staged meanwhile can be published."""
@@ -266,6 +266,32 @@ def test_segments_are_merged_at_the_end_alone(
     index.close()
     opened = EdgeIndex(folder, Schema("minilm", 384))
     assert (opened.count(), seen(opened)) == (151, 100)
+    opened.close()
+
+
+def test_many_small_segments_are_merged_on_the_way(
+    folder: Path, chunk_of: ChunkOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are never many, however long a run; what is staged meanwhile can be published, and everything is found."""
+    monkeypatch.setattr(edge_engine, "EXACT_KB", 8)
+    monkeypatch.setattr(edge_engine, "MOST_SMALL", 3)
+    monkeypatch.setattr(edge, "TIDY_EVERY", 30)
+    monkeypatch.setattr(edge_waiting, "MOST_VECTORS", 0)
+    index = EdgeIndex(folder, Schema("minilm", 384))
+    stage(index, [chunk_of("zebra late", document="late")])
+    segments: list[int] = []
+    for d in range(12):
+        stage(index, [chunk_of(f"zebra {i}", document=f"d{d}", ordinal=i) for i in range(30)])
+        index.publish(f"d{d}")
+        index.flush()
+        segments.append(index._shard.info().segments_count)
+    assert max(segments) > min(segments[3:]), "none was merged"
+    assert max(segments) <= 3 + 2, "beside the small ones the one that is written to, and what came of them"
+    index.publish("late")
+    assert (index.count(), len(index.documents())) == (361, 13)
+    index.close()
+    opened = EdgeIndex(folder, Schema("minilm", 384))
+    assert (opened.count(), seen(opened)) == (361, 100)
     opened.close()
 
 

@@ -28,6 +28,7 @@ from .edge_engine import (
     give_memory_back,
     load_shard,
     most_segments,
+    segments_without_small,
     staged_of,
 )
 from .edge_reader import MANY_ROWS, EdgeReader
@@ -267,6 +268,7 @@ class EdgeIndex(EdgeReader):
         with self._lock, self._engine("cannot be written"):
             if self._untidy >= max(TIDY_EVERY, min(self._size // 8, MOST_UNTIDY)):
                 self._tidy()
+                self._merge(segments_without_small(self._path))
             else:
                 self._shard.flush()
 
@@ -277,12 +279,17 @@ class EdgeIndex(EdgeReader):
         """
         with self._lock, self._engine("cannot be written"):
             self._tidy()
-            if (most := most_segments(self._path)) is not None:
-                self._reopen(most)
-                try:
-                    self._tidy()
-                finally:  # else every later run would merge on its way
-                    self._reopen()
+            self._merge(most_segments(self._path))
+
+    def _merge(self, segments: int | None) -> None:
+        """The smallest into one, until there are so many; None: they are few enough."""
+        if segments is None:
+            return
+        self._reopen(segments)
+        try:
+            self._tidy()
+        finally:  # else every later run would merge whenever it puts them in order
+            self._reopen()
 
     def _tidy(self) -> None:
         self._need_room()
