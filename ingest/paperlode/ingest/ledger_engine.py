@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from paperlode.ingest.ledger_postgres import Claim
 
-__all__ = ["open_database"]
+__all__ = ["open_database", "sqlite_settings"]
 
 
 def open_database(where: str | Path, claim: Claim | None) -> tuple[sa.Engine, str]:
@@ -38,7 +38,7 @@ def open_database(where: str | Path, claim: Claim | None) -> tuple[sa.Engine, st
         make_tables = partial(take_schema, place=place, claim=claim)
     else:
         engine = sa.create_engine(text if is_url else sa.URL.create("sqlite", database=text))
-        event.listen(engine, "connect", _sqlite_settings)
+        event.listen(engine, "connect", sqlite_settings)
         name, make_tables = text, metadata.create_all
     try:
         with mapped(name), engine.begin() as db:
@@ -50,7 +50,7 @@ def open_database(where: str | Path, claim: Claim | None) -> tuple[sa.Engine, st
     return engine, name
 
 
-def _sqlite_settings(connection: Any, _record: Any) -> None:
+def sqlite_settings(connection: Any, _record: Any) -> None:
     """Of every connection: others may read while one writes."""
     cursor = connection.cursor()
     for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL"):

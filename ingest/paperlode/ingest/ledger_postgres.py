@@ -44,12 +44,13 @@ class Claim:
     new: bool = False
 
 
-def open_engine(place: DatabasePlace, *, hold: bool = True) -> sa.Engine:
+def open_engine(place: DatabasePlace, *, hold: bool = True, connections: int = 1) -> sa.Engine:
     """Connections to the database whose statements mean the tables of the schema; none is made yet.
 
     Args:
         place: which.
-        hold: keep other processes out as long as there is a connection. There is one at most.
+        hold: keep other processes out as long as there is a connection.
+        connections: at most.
 
     Raises:
         MissingExtra: PostgreSQL's driver is not installed.
@@ -60,7 +61,7 @@ def open_engine(place: DatabasePlace, *, hold: bool = True) -> sa.Engine:
             place.url.set(query=query),
             execution_options={"schema_translate_map": {None: place.schema}},
             pool_pre_ping=True,
-            pool_size=1,
+            pool_size=connections,
             max_overflow=0,
         )
     except ImportError:
