@@ -121,6 +121,10 @@ class MemoryArchive:
         """One."""
         return [FailedPage(5, "page_timeout", "Page 6 took too long.")]
 
+    def export(self, document: str, form: str) -> Iterator[str]:
+        """Its name and the form."""
+        return iter([self.document(document).name, form])
+
     def page_picture(self, document: str, page: int, *, boxes: Sequence[Box] = ()) -> bytes:
         """Notes what is drawn."""
         if page >= self.document(document).page_count:
@@ -361,7 +365,7 @@ def test_bodies_that_are_not_understood(client: TestClient, content: bytes) -> N
 def test_every_error_has_a_status() -> None:
     """Each error of paperlode has a status, and the table names only errors."""
     kinds = [getattr(errors, name) for name in errors.__all__]
-    assert {status_of(kind("x")) for kind in kinds} <= {404, 409, 422, 500, 501, 502, 503, 504}
+    assert {status_of(kind("x")) for kind in kinds} <= {401, 403, 404, 409, 413, 415, 422, 429, 500, 501, 502, 503, 504}
     assert set(STATUS) <= set(kinds)
 
 

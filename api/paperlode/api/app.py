@@ -8,19 +8,22 @@ visitor's browser read an archive on this machine, by a name that is made to poi
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from .archive_like import ArchiveLike
 from .directory import package_version
 from .models import Problem
 from .routes import documents, health, search
-from .routes.gate import Gate
+from .routes.access import Desk, OneArchive
 from .routes.problems import RESPONSES, SECURITY_HEADERS, handle_problems, problem
 
-__all__ = ["LOOPBACK", "create_app"]
+if TYPE_CHECKING:
+    from .service.service import Service
+
+__all__ = ["LOOPBACK", "create_app", "create_service_app"]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Names of this machine for itself."""
@@ -37,13 +40,43 @@ class _Service(FastAPI):
 
 
 def create_app(archive: ArchiveLike, *, hosts: Sequence[str] = LOOPBACK, patience: float = 30.0) -> FastAPI:
-    """The service over an open archive, which it does not close.
+    """The API over one open archive, to be read; the archive is not closed.
 
     Args:
         archive: it is called from worker threads, one call at a time.
         hosts: names (without port) by which it may be called; ``"*"`` allows any.
         patience: seconds a request waits for those before it, before it is told to come back (503).
     """
+    return _app(OneArchive(archive, patience=patience), (search.router, documents.router, health.router), hosts)
+
+
+def create_service_app(
+    service: "Service", *, with_keys: bool, hosts: Sequence[str] = LOOPBACK, patience: float = 30.0
+) -> FastAPI:
+    """The API over a service, which is not closed.
+
+    Args:
+        service: see ``Service``.
+        with_keys: whether a key is asked for; without, whoever calls may do everything, as one tenant.
+        hosts: as for ``create_app``.
+        patience: as for ``create_app``.
+    """
+    from paperlode.api.service.desk import ServiceDesk
+
+    from .routes import collections, jobs, uploads
+
+    routers = (
+        search.router,
+        documents.router,
+        uploads.router,
+        jobs.router,
+        collections.router,
+        health.router,
+    )
+    return _app(ServiceDesk(service, with_keys=with_keys, patience=patience), routers, hosts)
+
+
+def _app(desk: Desk, routers: Sequence[APIRouter], hosts: Sequence[str]) -> FastAPI:
     # no page of documentation: it would run scripts from elsewhere beside the archive; /openapi.json reads anywhere
     app = _Service(
         title="paperlode",
@@ -57,7 +90,7 @@ def create_app(archive: ArchiveLike, *, hosts: Sequence[str] = LOOPBACK, patienc
         redoc_url=None,
         responses=RESPONSES,
     )
-    app.state.gate = Gate(archive, patience=patience)
+    app.state.desk = desk
     allowed = frozenset(h.lower() for h in hosts)
 
     @app.middleware("http")
@@ -75,7 +108,7 @@ def create_app(archive: ArchiveLike, *, hosts: Sequence[str] = LOOPBACK, patienc
         return response
 
     handle_problems(app)
-    for router in (search.router, documents.router, health.router):
+    for router in routers:
         app.include_router(router, prefix=API)
     return app
 

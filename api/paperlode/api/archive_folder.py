@@ -19,11 +19,13 @@ from paperlode.retrieval.ahead import Ahead
 if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
+    from paperlode.api.late_ledger import LateLedger
     from paperlode.ingest.copies import Copies
     from paperlode.ingest.ledger import Ledger
     from paperlode.ingest.workers import WorkerPool
     from paperlode.retrieval.embedding import Embedder, ModelOptions
     from paperlode.retrieval.glossary import Glossary
+    from paperlode.retrieval.index import Index
     from paperlode.retrieval.rerank import Reranker, RerankOptions
     from paperlode.retrieval.server_options import CollectionOptions, ServerOptions
 
@@ -52,6 +54,7 @@ class OpenFolder:
         server_key: str | None = None,
         collection: CollectionOptions | None = None,
         to_search: bool = False,
+        stores: tuple[Index, LateLedger] | None = None,
     ) -> None:
         """Not for callers. ``stack`` lets go of the locked ``directory``; the archive takes over what is on it."""
         self.directory = directory
@@ -68,7 +71,7 @@ class OpenFolder:
         self._model_ahead: Ahead[Embedder] | None = None
         if to_search and embedder is None and manifest.schema.get("embedder") == DEFAULT_EMBEDDER:
             self._model_ahead = Ahead(self._load_to_search)
-        self._index, self._late_ledger = open_stores(
+        self._index, self._late_ledger = stores or open_stores(
             directory, manifest, stack, server_key=server_key, collection=collection
         )
         self._resources = stack.pop_all()
@@ -140,6 +143,31 @@ class OpenFolder:
                 models = named_address(embedder, models)
             given = None if isinstance(embedder, str) else embedder
             return cls(directory, manifest, given, stack, models, server_key=server_key, to_search=to_search)
+
+    @classmethod
+    def attached(cls, folder: str | Path, *, index: Index, embedder: Embedder | None = None) -> Self:
+        """The archive in a folder that another process holds, to be written to.
+
+        Args:
+            folder: of an archive that is ready.
+            index: through which that process takes what is written.
+            embedder: the archive's model, where it is loaded already.
+
+        Raises:
+            ArchiveNotFound, ArchiveCorrupt, SchemaMismatch: there is none, it is damaged, or made with another model or by
+                another version.
+        """
+        from paperlode.api.late_ledger import LateLedger
+
+        directory = Directory(Path(folder).expanduser())
+        manifest = Manifest.read(directory)
+        schema = manifest.stored_schema(directory.root)
+        if embedder is not None:
+            schema.check(embedder)
+        with ExitStack() as stack:
+            late = LateLedger(directory.ledger, manifest)
+            stack.callback(late.close)
+            return cls(directory, manifest, embedder, stack, stores=(index, late))
 
     @classmethod
     def create(
@@ -262,6 +290,11 @@ class OpenFolder:
                 self._manifest.stored_schema(self.directory.root).check(model)
                 self._embedder = model
             return self._embedder
+
+    @property
+    def index(self) -> Index:
+        """Its index, to be written to beside the archive's own ways: by whoever keeps its ledger in step."""
+        return self._index
 
     def _load_model(self) -> Embedder:
         return load_model(str(self._manifest.schema["embedder"]), self._models, named=False)

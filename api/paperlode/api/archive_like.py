@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from paperlode.api.values import Scope, Status
     from paperlode.ingest.document import Box, Chunk
@@ -53,6 +53,10 @@ class ArchiveLike(Protocol):
 
     def failed_pages(self, document: str) -> list[FailedPage]:
         """Its pages that could not be parsed."""
+        ...
+
+    def export(self, document: str, form: str) -> Iterator[str]:
+        """The document as ``json``, ``markdown`` or ``jsonl``, in pieces. Raises DocumentNotFound."""
         ...
 
     def page_picture(self, document: str, page: int, *, boxes: Sequence[Box] = ...) -> bytes:

@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-__all__ = ["ASKED", "CITATION", "DOCUMENT", "FAILED", "FINDING", "HIT", "PASSAGE", "READ_BY", "REGION"]
+__all__ = ["ASKED", "CITATION", "DOCUMENT", "FAILED", "FINDING", "HIT", "JOB", "PASSAGE", "READ_BY", "REGION"]
 
 DIGEST = "8f4b1c9e6a2d7035b1e8c4f60d93a7528f4b1c9e6a2d7035b1e8c4f60d93a752"
 CHUNK = "3f0c7a52-8a61-5d0e-9c38-1f2b64d7e9a0"
@@ -64,5 +64,23 @@ DOCUMENT: dict[str, JsonValue] = {
     "chunks": 61,
     "status": "indexed",
     "updated": "2026-01-15T09:30:00Z",
+}
+JOB: dict[str, JsonValue] = {
+    "id": "2c6e7f0e-5f59-4b7e-9d0c-0a4a3b1f6c11",
+    "collection": "contracts",
+    "name": "supply-agreement.pdf",
+    "content": DIGEST,
+    "size": 182_044,
+    "state": "running",
+    "cancelling": False,
+    "attempts": 1,
+    "pages": 14,
+    "pages_done": 6,
+    "pages_failed": 0,
+    "code": "",
+    "reason": "",
+    "hint": "",
+    "created": "2026-01-15T09:29:50Z",
+    "updated": "2026-01-15T09:29:58Z",
 }
 FAILED: dict[str, JsonValue] = {"page": 8, "code": "page_timeout", "message": "Page 9 took longer than 120 s."}

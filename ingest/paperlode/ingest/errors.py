@@ -6,6 +6,7 @@ PaperlodeError                  what happened, to which file and page, and what 
 │   ├── SourceUnreadable        permissions, I/O error
 │   ├── SourceEmpty             zero bytes, or zero pages
 │   ├── SourceUnsupported       neither a PDF nor a picture we read (judged by its bytes, not its name)
+│   ├── SourceTooLarge          more bytes than the limit
 │   ├── SourceEncrypted         needs a password, or the one given is wrong
 │   ├── SourceCorrupt           the file's structure cannot be opened at all
 │   └── SourceChanged           its bytes changed while it was read
@@ -44,6 +45,11 @@ PaperlodeError                  what happened, to which file and page, and what 
 │   ├── CropTooLong             the picture and the prompt are longer than its context
 │   ├── ServerRequestRefused    it refuses a parameter of the request
 │   └── ClusterUnavailable      the Ray cluster of a run cannot be used
+├── AccessError                 whoever calls the service
+│   ├── KeyRefused              no key, or not a good one
+│   ├── NotAllowed              the key does not allow this
+│   ├── LimitReached            too much at a time
+│   └── Conflict                not in the state in which things are
 ├── MissingExtra                an optional package is not installed; the message names the pip command
 └── InvalidRequest              an option, a question or a filter that makes no sense
 """
@@ -51,11 +57,13 @@ PaperlodeError                  what happened, to which file and page, and what 
 from __future__ import annotations
 
 __all__ = [
+    "AccessError",
     "ArchiveCorrupt",
     "ArchiveError",
     "ArchiveLocked",
     "ArchiveNotFound",
     "ClusterUnavailable",
+    "Conflict",
     "CropRefused",
     "CropTooLong",
     "DocumentNotFound",
@@ -65,12 +73,15 @@ __all__ = [
     "IndexServerKeyRefused",
     "IndexServerUnreachable",
     "InvalidRequest",
+    "KeyRefused",
     "LedgerServerRefused",
     "LedgerServerUnreachable",
+    "LimitReached",
     "MissingExtra",
     "ModelChecksumMismatch",
     "ModelError",
     "ModelUnknown",
+    "NotAllowed",
     "PageCrashed",
     "PageError",
     "PageOutOfMemory",
@@ -94,6 +105,7 @@ __all__ = [
     "SourceEncrypted",
     "SourceError",
     "SourceNotFound",
+    "SourceTooLarge",
     "SourceUnreadable",
     "SourceUnsupported",
     "StorageFull",
@@ -152,6 +164,10 @@ class SourceUnsupported(SourceError):
 
 class SourceEncrypted(SourceError):
     """The document needs a password, or the one given is wrong."""
+
+
+class SourceTooLarge(SourceError):
+    """The file has more bytes than may be taken."""
 
 
 class SourceCorrupt(SourceError):
@@ -309,6 +325,26 @@ class ClusterUnavailable(ServerError):
     """The Ray cluster of a run cannot be joined, or has no worker left."""
 
     everywhere = True
+
+
+class AccessError(PaperlodeError):
+    """Whoever calls the service may not do this, or not now."""
+
+
+class KeyRefused(AccessError):
+    """No key, or not a good one."""
+
+
+class NotAllowed(AccessError):
+    """The key does not allow this."""
+
+
+class LimitReached(AccessError):
+    """Too much at a time."""
+
+
+class Conflict(AccessError):
+    """Not in the state in which things are."""
 
 
 class MissingExtra(PaperlodeError):

@@ -27,7 +27,8 @@ class Progress:
     """How far a run is.
 
     Attributes:
-        document: name of the one under way; ``page`` of its ``pages`` are through.
+        document: name of the one under way; ``page`` of its ``pages`` are through, ``page_failures`` of which failed.
+        uri: of the same.
         documents_done, documents_failed: files through (those skipped count as done), of ``documents_total`` found.
         pages_done: pages through; ``pages_kept`` of them had been parsed by an earlier run.
         pages_failed: of ``pages_done``.
@@ -44,6 +45,8 @@ class Progress:
     pages_kept: int
     pages_failed: int
     pages_expected: int
+    page_failures: int = 0
+    uri: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,8 @@ class Meter:
     def __init__(self, paths: Iterable[str | Path], show: Callable[[Progress], None] | None) -> None:
         self._show = show
         self._last = 0.0
-        self._name = ""
-        self._page = self._pages = 0
+        self._name = self._uri = ""
+        self._page = self._pages = self._page_failures = 0
         self._done = self._failed = self._total = 0
         self._pages_done = self._pages_kept = self._pages_failed = 0
         self._pages_known = 0
@@ -144,7 +147,8 @@ class Meter:
 
     def opened(self, source: Source, pages: int) -> None:
         """A document is under way."""
-        self._name, self._page, self._pages = source.name, 0, pages
+        self._name, self._uri = source.name, source.uri
+        self._page, self._pages, self._page_failures = 0, pages, 0
         self._pages_known += pages
         self._bytes_known += source.size
         self._bytes_left -= self._elsewhere.pop(source.uri, source.size)
@@ -156,6 +160,7 @@ class Meter:
         self._pages_done += 1
         self._pages_kept += kept
         self._pages_failed += failed
+        self._page_failures += failed
         self.show()
 
     def closed(self, *, failed: bool) -> None:
@@ -192,6 +197,8 @@ class Meter:
                 pages_kept=self._pages_kept,
                 pages_failed=self._pages_failed,
                 pages_expected=self._pages_known + ahead,
+                page_failures=self._page_failures,
+                uri=self._uri,
             )
         )
 

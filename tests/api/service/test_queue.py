@@ -9,7 +9,7 @@ import pytest
 
 from paperlode.api.service.job import State
 from paperlode.api.service.job_events import JobEvents
-from paperlode.ingest.errors import DocumentNotFound, InvalidRequest, SourceCorrupt
+from paperlode.ingest.errors import Conflict, DocumentNotFound, LimitReached, SourceCorrupt
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_what_cannot_be_retried_is_said(queue, collection_of, files_of):
     """Of what has not ended, and of what is done without a failed page."""
     acme, mine = collection_of()
     job, whole, part, bad = queue.submit(acme, mine, files_of(4))
-    with pytest.raises(InvalidRequest, match="not ended"):
+    with pytest.raises(Conflict, match="not ended"):
         queue.retry(acme, job.id)
     queue.take("w", most=4)
     queue.finish("w", whole.id, State.DONE, pages=3, pages_done=3, pages_failed=0)
@@ -203,7 +203,7 @@ def test_what_cannot_be_retried_is_said(queue, collection_of, files_of):
     queue.finish("w", bad.id, State.FAILED, error=SourceCorrupt("It is broken.", hint="Get it again."))
     failed = queue.get(acme, bad.id)
     assert (failed.code, failed.reason, failed.hint) == ("source_corrupt", "It is broken.", "Get it again.")
-    with pytest.raises(InvalidRequest, match="Nothing"):
+    with pytest.raises(Conflict, match="Nothing"):
         queue.retry(acme, whole.id)
     assert queue.retry(acme, part.id).again
     assert queue.retry(acme, bad.id).reason == ""
@@ -252,7 +252,7 @@ def test_too_many_jobs_are_refused(queue, collection_of, files_of):
     """Those that fit too: all or none. A file that is on its way already counts once."""
     acme, mine = collection_of()
     queue.submit(acme, mine, files_of(3), most=4)
-    with pytest.raises(InvalidRequest, match="4 files wait"):
+    with pytest.raises(LimitReached, match="4 files wait"):
         queue.submit(acme, mine, files_of(3, "other"), most=4)
     assert len(queue.listed(acme)) == 3
     assert len(queue.submit(acme, mine, files_of(4), most=4)) == 4

@@ -2,7 +2,7 @@
 
 import pytest
 
-from paperlode.ingest.errors import DocumentNotFound, InvalidRequest
+from paperlode.ingest.errors import DocumentNotFound, InvalidRequest, LimitReached
 
 
 def test_names_are_each_tenant_s_own(tenants):
@@ -48,5 +48,5 @@ def test_names_that_are_none_and_too_many_are_refused(tenants):
             tenants.id_of(name)
     tenants.make_collection(acme, "one", most=1)
     tenants.make_collection(acme, "one", most=1)
-    with pytest.raises(InvalidRequest, match="the most"):
+    with pytest.raises(LimitReached, match="the most"):
         tenants.make_collection(acme, "two", most=1)

@@ -18,7 +18,7 @@ from paperlode.ingest.document import Box, Chunk
 from paperlode.ingest.errors import DocumentNotFound
 from paperlode.ingest.ledger_tables import DocumentRecord
 
-from .gate import GateDep
+from .access import GateDep
 
 __all__ = ["router"]
 

@@ -1,15 +1,12 @@
-"""The one door to the archive: whoever holds it is alone with it."""
+"""The one door to an archive: whoever holds it is alone with it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
-from typing import Annotated
-
-from fastapi import Depends, Request
 
 from paperlode.api.archive_like import ArchiveLike
 
-__all__ = ["Busy", "Gate", "GateDep"]
+__all__ = ["Busy", "Gate"]
 
 
 class Busy(Exception):
@@ -20,12 +17,12 @@ class Gate:
     """An archive and the lock around it.
 
     Args:
-        archive: synchronous, one call at a time, but for ``answer``.
+        opened: gives the archive, open as long as the context lasts; it is synchronous, one call at a time, but for ``answer``.
         patience: seconds a caller waits for the others before ``Busy``.
     """
 
-    def __init__(self, archive: ArchiveLike, *, patience: float = 30.0) -> None:
-        self._archive = archive
+    def __init__(self, opened: Callable[[], AbstractContextManager[ArchiveLike]], *, patience: float = 30.0) -> None:
+        self._opened = opened
         self._lock = Lock()
         self._patience = patience
 
@@ -35,19 +32,11 @@ class Gate:
         if not self._lock.acquire(timeout=self._patience):
             raise Busy
         try:
-            yield self._archive
+            with self._opened() as archive:
+                yield archive
         finally:
             self._lock.release()
 
-    @property
-    def aside(self) -> ArchiveLike:
+    def aside(self) -> AbstractContextManager[ArchiveLike]:
         """The archive for what may run beside whoever is inside: ``answer`` alone."""
-        return self._archive
-
-
-def _gate(request: Request) -> Gate:
-    gate: Gate = request.app.state.gate
-    return gate
-
-
-GateDep = Annotated[Gate, Depends(_gate)]
+        return self._opened()

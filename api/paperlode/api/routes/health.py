@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from paperlode.api.directory import package_version
 from paperlode.api.models import Health
 
-from .gate import GateDep
+from .access import GateDep
 
 __all__ = ["router"]
 

@@ -26,6 +26,10 @@ SECURITY_HEADERS: Mapping[str, str] = {
 """On every response: it is data, never a page, and nobody's cache keeps what is in the archive."""
 
 STATUS: Mapping[type[errors.PaperlodeError], int] = {
+    errors.KeyRefused: 401,
+    errors.NotAllowed: 403,
+    errors.LimitReached: 429,
+    errors.Conflict: 409,
     errors.DocumentNotFound: 404,
     errors.InvalidRequest: 422,
     errors.ArchiveLocked: 503,
@@ -45,6 +49,9 @@ STATUS: Mapping[type[errors.PaperlodeError], int] = {
     errors.MissingExtra: 501,
     # a picture is drawn from the original file, which may have gone or changed since it was ingested
     errors.SourceNotFound: 404,
+    errors.SourceTooLarge: 413,
+    errors.SourceUnsupported: 415,
+    errors.SourceEmpty: 422,
     errors.SourceError: 409,
     errors.PageTimeout: 504,
     errors.PageError: 500,
@@ -52,15 +59,21 @@ STATUS: Mapping[type[errors.PaperlodeError], int] = {
 }
 """The most special class an error belongs to decides."""
 
-RETRY_AFTER = {"Retry-After": "5"}
-"""Seconds, on every 503."""
+_EXTRA: Mapping[int, Mapping[str, str]] = {
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"},  # seconds
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "5"},
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+}
+"""Headers that go with a status."""
 
 _TEXT = "application/problem+json"
 _LOG = logging.getLogger(__name__)
 
 _CONTENT: dict[str, Any] = {_TEXT: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    404: {"description": "No such document, page or hit", "content": _CONTENT},
+    401: {"description": "No key, or not a good one", "content": _CONTENT},
+    403: {"description": "The key does not allow this", "content": _CONTENT},
+    404: {"description": "No such collection, document, page, hit or job", "content": _CONTENT},
     422: {"description": "The request makes no sense", "content": _CONTENT},
     503: {"description": "The archive is busy, locked or full: try again later", "content": _CONTENT},
     "default": {"description": "Any other problem", "content": _CONTENT},
@@ -85,7 +98,7 @@ def problem(
         hint=hint,
         code=code,
     )
-    extra = RETRY_AFTER if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    extra = _EXTRA.get(status, {})
     return JSONResponse(
         body.model_dump(), status, headers={**SECURITY_HEADERS, **extra, **(headers or {})}, media_type=_TEXT
     )

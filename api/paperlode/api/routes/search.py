@@ -22,7 +22,8 @@ from paperlode.ingest.document import Kind
 from paperlode.ingest.errors import InvalidRequest
 from paperlode.retrieval.search import Hit
 
-from .gate import Gate, GateDep
+from .access import GateDep
+from .gate import Gate
 
 __all__ = ["router"]
 
@@ -85,7 +86,8 @@ def ask(gate: GateDep, request: AskRequest) -> CitedAnswer:
     with gate.enter() as archive:
         hits = archive.search(question, limit=request.limit, scope=_scope(request))
         names = archive.names(hits)
-    answer = gate.aside.answer(question, hits)
+    with gate.aside() as archive:
+        answer = archive.answer(question, hits)
     return CitedAnswer(
         question=question,
         **AnswerOut.of(answer).model_dump(),

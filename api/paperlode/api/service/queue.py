@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from paperlode.api.service.job import ENDED, Job, NewFile, State, job_of
 from paperlode.api.service.job_events import drop_steps, note_event
 from paperlode.api.service.tables import collections, jobs, meta, tenants
-from paperlode.ingest.errors import DocumentNotFound, InvalidRequest, PaperlodeError
+from paperlode.ingest.errors import Conflict, DocumentNotFound, LimitReached, PaperlodeError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -61,7 +61,7 @@ class Queue:
 
         Raises:
             DocumentNotFound: the tenant has no such collection (any more).
-            InvalidRequest: there would be more than ``most``.
+            LimitReached: there would be more than ``most``.
         """
         now = time.time()
         made: list[Job] = []
@@ -78,7 +78,7 @@ class Queue:
                     made.append(job_of(there))
                     continue
                 if room is not None and room <= 0:
-                    raise InvalidRequest(f"{most} files wait already.", hint="Wait until some are through.")
+                    raise LimitReached(f"{most} files wait already.", hint="Wait until some are through.")
                 room = None if room is None else room - 1
                 made.append(self._put(db, tenant, collection, file, now + len(made) * _INSTANT))
         return made
@@ -158,25 +158,26 @@ class Queue:
 
         Raises:
             DocumentNotFound: the tenant has no such job.
-            InvalidRequest: nothing of it failed, or it has not ended.
+            Conflict: nothing of it failed, or it has not ended.
         """
         with self._database.begin() as db:
             row = self._row(db, tenant, job)
             if row.state not in ENDED:
-                raise InvalidRequest("The job has not ended.", hint="Cancel it first, or wait.")
+                raise Conflict("The job has not ended.", hint="Cancel it first, or wait.")
             if row.state == State.DONE and not row.pages_failed:
-                raise InvalidRequest("Nothing of the job failed.", hint="There is nothing to be tried again.")
+                raise Conflict("Nothing of the job failed.", hint="There is nothing to be tried again.")
             blank = {"code": "", "reason": "", "hint": "", "attempts": 0, "not_before": 0.0, "cancel": False}
             return self._change(db, job, state=State.QUEUED.value, again=True, **blank)
 
     # -- for workers
 
-    def take(self, worker: str, *, most: int = 1) -> list[Job]:
+    def take(self, worker: str, *, most: int = 1, most_bytes: int | None = None) -> list[Job]:
         """Jobs of one collection for this worker alone, as long as it keeps them: of the tenant that waited longest.
 
         Args:
             worker: a name that no other has.
             most: jobs at a time.
+            most_bytes: of their files together; a larger file is taken alone.
         """
         now = time.time()
         waits = (jobs.c.state == State.QUEUED.value, jobs.c.not_before <= now)
@@ -195,8 +196,9 @@ class Queue:
             ids = [first.id]
             if not first.attempts and most > 1:
                 alike = (jobs.c.collection == first.collection, jobs.c.attempts == 0, jobs.c.again == first.again)
-                more = sa.select(jobs.c.id).where(*waits, *alike).order_by(jobs.c.created, jobs.c.id).limit(most)
-                ids = list(db.scalars(more))
+                order = (jobs.c.created, jobs.c.id)
+                rows = db.execute(sa.select(jobs.c.id, jobs.c.size).where(*waits, *alike).order_by(*order).limit(most))
+                ids = _as_many_as_fit(rows.all(), most_bytes)
             db.execute(tenants.update().where(tenants.c.id == first.tenant).values(served=now))
             taken = {"state": State.RUNNING.value, "worker": worker, "lease": now + self._lease}
             return [self._change(db, i, attempts=jobs.c.attempts + 1, **taken) for i in ids]
@@ -256,11 +258,12 @@ class Queue:
             for row in self._rows_of(db, worker):
                 self._free(db, row, blame=True)
 
-    def reap(self) -> int:
-        """Frees the jobs of workers that say nothing any more. Returns how many."""
+    def reap(self, *, all_of_them: bool = False) -> int:
+        """Frees the jobs of workers that say nothing any more; or of all, which are dead for sure. Returns how many."""
         with self._database.begin() as db:
-            silent = (jobs.c.state == State.RUNNING.value, jobs.c.lease < time.time())
-            rows = db.execute(sa.select(jobs).where(*silent).with_for_update()).all()
+            silent = () if all_of_them else (jobs.c.lease < time.time(),)
+            which = (jobs.c.state == State.RUNNING.value, *silent)
+            rows = db.execute(sa.select(jobs).where(*which).with_for_update()).all()
             for row in rows:
                 self._free(db, row, blame=True)
             return len(rows)
@@ -307,3 +310,15 @@ class Queue:
         job = job_of(row)
         note_event(db, job)
         return job
+
+
+def _as_many_as_fit(rows: Sequence[Any], most_bytes: int | None) -> list[str]:
+    """Of rows of ``id`` and ``size`` the first, and those after it as long as all together are no larger."""
+    total = 0
+    ids: list[str] = []
+    for row in rows:
+        total += row.size
+        if ids and most_bytes is not None and total > most_bytes:
+            break
+        ids.append(row.id)
+    return ids

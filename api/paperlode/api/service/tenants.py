@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from paperlode.api.service.tables import collections, jobs, keys, tenants
-from paperlode.ingest.errors import DocumentNotFound, InvalidRequest
+from paperlode.ingest.errors import DocumentNotFound, InvalidRequest, LimitReached
 
 if TYPE_CHECKING:
     from paperlode.api.service.database import ServiceDatabase
@@ -91,7 +91,8 @@ class Tenants:
             most: that a tenant may have.
 
         Raises:
-            InvalidRequest: no name that can be taken, or the tenant has as many as it may.
+            InvalidRequest: no name that can be taken.
+            LimitReached: the tenant has as many as it may.
         """
         _check(name, "collection")
         with self._database.begin() as db:
@@ -100,7 +101,7 @@ class Tenants:
             if row is not None:
                 return CollectionRecord(**row._mapping)  # noqa: SLF001
             if most is not None and (db.scalar(sa.select(sa.func.count()).where(mine)) or 0) >= most:
-                raise InvalidRequest(f"There are {most} collections, which is the most.", hint="Delete one first.")
+                raise LimitReached(f"There are {most} collections, which is the most.", hint="Delete one first.")
             made = CollectionRecord(str(uuid.uuid4()), tenant, name, time.time())
             values = {"id": made.id, "tenant": tenant, "name": name, "created": made.created}
             db.execute(collections.insert().values(**values))

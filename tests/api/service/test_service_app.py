@@ -1,0 +1,225 @@
+"""The whole service in one process: uploads become jobs, workers make them searchable, tenants see their own."""
+
+import hashlib
+import time
+
+import pytest
+from fastapi.testclient import TestClient
+
+from paperlode.api.app import create_service_app
+from paperlode.api.service.keys import Scope
+from paperlode.api.service.remote_index import RemoteIndex
+from paperlode.api.service.service import Limits, Service
+from paperlode.api.service.worker import Worker
+from paperlode.api.values import IngestOptions
+
+
+@pytest.fixture
+def service(tmp_path, word_model):
+    made = Service(
+        tmp_path / "service", word_model, workers=0, limits=Limits(file_bytes=1 << 20, jobs=50, collections=3)
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def key_of(service):
+    """A key of a tenant."""
+
+    def made(tenant="acme", scope=Scope.WRITE):
+        return service.keys.make(service.tenants.id_of(tenant), name="test", scope=scope)[0]
+
+    return made
+
+
+@pytest.fixture
+def client_of(service, key_of):
+    """A client with a key of a tenant."""
+    app = create_service_app(service, with_keys=True, hosts=("testserver",))
+
+    def made(tenant="acme", scope=Scope.WRITE):
+        return TestClient(
+            app, headers={"Authorization": f"Bearer {key_of(tenant, scope)}"}, raise_server_exceptions=False
+        )
+
+    return made
+
+
+@pytest.fixture
+def work(service, word_model, parser):
+    """Does all jobs that wait."""
+
+    def done():
+        owner = service.owner
+        worker = Worker(
+            service.queue,
+            service.places,
+            lambda c: RemoteIndex(owner.address, owner.secret, c),
+            word_model,
+            options=IngestOptions(),
+            name=f"w{time.monotonic_ns()}",
+            parser=lambda: parser,
+        )
+        worker.run(until_idle=True)
+
+    return done
+
+
+def upload(client, path, **query):
+    return client.post("/v1/documents", params={"name": path.name, **query}, content=path.read_bytes())
+
+
+def test_from_upload_to_hit(client_of, docs, work):
+    """The file is taken, its job ends, and a search finds it with its page; it can be had as it was, read, and deleted."""
+    client = client_of()
+    answer = upload(client, docs / "manual.pdf")
+    assert answer.status_code == 202
+    job = answer.json()
+    assert (job["state"], job["name"], job["collection"]) == ("queued", "manual.pdf", "default")
+    assert answer.headers["Location"] == f"/v1/jobs/{job['id']}"
+    work()
+    job = client.get(answer.headers["Location"]).json()
+    assert (job["state"], job["pages_done"], job["pages_failed"]) == ("done", job["pages"], 0)
+    (hit,) = client.get("/v1/search", params={"q": "pump", "limit": 1}).json()["hits"]
+    digest = hashlib.sha256((docs / "manual.pdf").read_bytes()).hexdigest()
+    assert (hit["name"], hit["document"], job["content"]) == ("manual.pdf", digest, digest)
+    assert client.get(hit["picture"]).content.startswith(b"\x89PNG")
+    original = client.get(f"/v1/documents/{digest}/original")
+    assert original.content == (docs / "manual.pdf").read_bytes()
+    assert original.headers["Content-Disposition"].startswith("attachment")
+    assert "pump" in client.get(f"/v1/documents/{digest}/markdown").text
+    assert client.get(f"/v1/documents/{digest}/json").json()
+    assert client.delete(f"/v1/documents/{digest}").status_code == 204
+    assert client.get(f"/v1/documents/{digest}").status_code == 404
+    assert client.get("/v1/search", params={"q": "pump"}).json()["hits"] == []
+    assert upload(client, docs / "manual.pdf").json()["id"] != job["id"]
+    work()
+    assert len(client.get("/v1/search", params={"q": "pump"}).json()["hits"]) == 1
+
+
+def test_tenants_see_their_own(client_of, docs, work):
+    """The other's documents, jobs, pictures and hits are not there, as if they had never been."""
+    mine, theirs = client_of("acme"), client_of("other")
+    job = upload(mine, docs / "manual.pdf").json()
+    work()
+    assert theirs.get("/v1/search", params={"q": "pump"}).json()["hits"] == []
+    assert theirs.get("/v1/documents").json()["documents"] == []
+    assert theirs.get("/v1/jobs").json()["jobs"] == []
+    never, digest = "2c6e7f0e-5f59-4b7e-9d0c-0a4a3b1f6c11", job["content"]
+    for method, path in (
+        ("get", "/v1/jobs/{}"),
+        ("post", "/v1/jobs/{}/cancel"),
+        ("post", "/v1/jobs/{}/retry"),
+    ):
+        there, not_there = (getattr(theirs, method)(path.format(i)) for i in (job["id"], never))
+        assert there.status_code == not_there.status_code == 404
+        assert there.text.replace(job["id"], "X") == not_there.text.replace(never, "X")
+    unknown = "0" * 64
+    for path in ("", "/original", "/markdown", "/pages/0/picture.png", "/follow?label=a"):
+        there, not_there = (theirs.get(f"/v1/documents/{d}{path}") for d in (digest, unknown))
+        assert there.status_code == not_there.status_code == 404
+        assert there.text.replace(digest, "X") == not_there.text.replace(unknown, "X")
+    assert theirs.delete(f"/v1/documents/{digest}").status_code == 404
+    assert mine.get(f"/v1/documents/{digest}").status_code == 200
+
+
+def test_keys_are_asked_for_and_their_scope_is_kept(client_of, service, docs):
+    """No key and a wrong one are refused alike (401), one that allows too little is told so (403)."""
+    client = client_of("acme", Scope.READ)
+    assert client.get("/v1/search", params={"q": "a"}).status_code == 200
+    refused = upload(client, docs / "manual.pdf")
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+    for headers in ({"Authorization": ""}, {"Authorization": "Bearer pk_wrong"}, {"Authorization": "Basic abc"}):
+        answer = client.get("/v1/search", params={"q": "a"}, headers=headers)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    (record,) = [k for k in service.keys.all() if k.scope is Scope.READ]
+    service.keys.revoke(record.id)
+    assert client.get("/v1/search", params={"q": "a"}).status_code == 401
+
+
+def test_without_keys_whoever_calls_is_one_tenant(service, docs, work):
+    """With every right: for one's own machine."""
+    client = TestClient(create_service_app(service, with_keys=False, hosts=("testserver",)))
+    assert upload(client, docs / "manual.pdf").status_code == 202
+    work()
+    assert len(client.get("/v1/search", params={"q": "pump"}).json()["hits"]) == 1
+
+
+def test_collections_are_indexes_of_their_own(client_of, docs, work, service):
+    """A document of one is not found in another; a collection goes with all that it has."""
+    client = client_of()
+    assert client.post("/v1/collections", json={"name": "contracts"}).status_code == 201
+    upload(client, docs / "lease.pdf", collection="contracts")
+    upload(client, docs / "manual.pdf")
+    work()
+    found = client.get("/v1/search", params={"q": "pump", "collection": "contracts"}).json()["hits"]
+    assert "manual.pdf" not in {h["name"] for h in found}
+    assert [c["name"] for c in client.get("/v1/collections").json()["collections"]] == ["contracts", "default"]
+    assert [j["name"] for j in client.get("/v1/jobs", params={"collection": "contracts"}).json()["jobs"]] == [
+        "lease.pdf"
+    ]
+    folder = service.places.whole(service.tenants.collection(service.tenants.id_of("acme"), "contracts").id)
+    assert folder.exists()
+    assert client.delete("/v1/collections/contracts").status_code == 204
+    assert not folder.exists()
+    assert client.get("/v1/search", params={"q": "a", "collection": "contracts"}).status_code == 404
+    assert client.delete("/v1/collections/contracts").status_code == 404
+    for n in range(2):
+        assert client.post("/v1/collections", json={"name": f"c{n}"}).status_code == 201
+    assert client.post("/v1/collections", json={"name": "one-more"}).status_code == 429
+
+
+def test_what_cannot_be_taken_is_refused_at_once(client_of, docs, service):
+    """Too large (413), no document (415), empty (422): nothing of it is kept, and no job is made."""
+    client = client_of()
+
+    def send(content, name="a.pdf"):
+        return client.post("/v1/documents", params={"name": name}, content=content)
+
+    assert send(b"%PDF-1.7" + b" " * (1 << 20)).status_code == 413
+    assert send(iter([b"%PDF-1.7", b" " * (1 << 20)])).status_code == 413
+    assert (send(b"MZ nothing").status_code, send(b"").status_code) == (415, 422)
+    assert client.get("/v1/jobs").json()["jobs"] == []
+    acme = service.tenants.id_of("acme")
+    folder = service.places.files(service.tenants.collection(acme, "default").id)
+    assert list(folder.iterdir()) == []
+
+
+def test_names_of_files_become_no_paths(client_of, docs, service):
+    """Whatever a file is called, it lies in its collection, and its job says a harmless name."""
+    client = client_of()
+    data = (docs / "manual.pdf").read_bytes()
+    for n, name in enumerate(
+        ("../../etc/passwd.pdf", "/etc/x.pdf", "..", "a\u202eb.pdf", "x" * 255, "C:\\a\\b.pdf", "CON", "名字.pdf")
+    ):
+        answer = client.post("/v1/documents", params={"name": name}, content=data + b"%%" + bytes([65 + n]))
+        assert answer.status_code == 202
+        kept = answer.json()["name"]
+        assert "/" not in kept
+        assert "\\" not in kept
+        assert kept not in {"", ".", ".."}
+        assert kept.endswith(".pdf")
+    acme = service.tenants.id_of("acme")
+    folder = service.places.files(service.tenants.collection(acme, "default").id).resolve()
+    job = client.get("/v1/jobs").json()["jobs"][0]
+    found = service.queue.get(acme, job["id"]).file.path
+    assert str(folder) in found
+
+
+def test_jobs_are_listed_cancelled_and_retried(client_of, docs):
+    """Page by page; a cursor that is none is refused."""
+    client = client_of()
+    data = (docs / "manual.pdf").read_bytes()
+    for n in range(5):
+        client.post("/v1/documents", params={"name": f"{n}.pdf"}, content=data + b"%%" + bytes([65 + n]))
+    first = client.get("/v1/jobs", params={"limit": 3}).json()
+    second = client.get("/v1/jobs", params={"limit": 3, "cursor": first["next"]}).json()
+    assert [j["name"] for j in first["jobs"] + second["jobs"]] == ["4.pdf", "3.pdf", "2.pdf", "1.pdf", "0.pdf"]
+    assert second["next"] is None
+    assert client.get("/v1/jobs", params={"cursor": "nonsense"}).status_code == 422
+    job = first["jobs"][0]["id"]
+    assert client.post(f"/v1/jobs/{job}/retry").status_code == 409
+    assert client.post(f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
+    assert [j["id"] for j in client.get("/v1/jobs", params={"state": "cancelled"}).json()["jobs"]] == [job]
+    assert client.post(f"/v1/jobs/{job}/retry").json()["state"] == "queued"
