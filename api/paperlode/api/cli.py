@@ -20,7 +20,6 @@ from paperlode.api.command import (
     open_to_search,
     printable,
     scope_of,
-    settings_of,
     use_llm,
     write,
     write_text,
@@ -29,6 +28,7 @@ from paperlode.api.doctor_command import doctor
 from paperlode.api.eval_command import evaluate
 from paperlode.api.glossary_command import glossary
 from paperlode.api.ingest_command import ingest
+from paperlode.api.keys_command import keys_app
 from paperlode.api.options import (
     IndexOption,
     InDocument,
@@ -47,8 +47,10 @@ from paperlode.api.plan_command import plan
 from paperlode.api.push_command import push
 from paperlode.api.reindex_command import reindex
 from paperlode.api.review_command import reparse, review
+from paperlode.api.serve_command import serve
 from paperlode.api.vllm_command import vllm_app
 from paperlode.api.watch_command import watch
+from paperlode.api.worker_command import worker
 from paperlode.ingest.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ app = typer.Typer(
 )
 
 app.add_typer(vllm_app)
+app.add_typer(keys_app)
 
 
 class Format(StrEnum):
@@ -332,37 +335,5 @@ def delete(
 
 
 app.command()(doctor)
-
-
-@app.command()
-def serve(
-    index: IndexOption = None,
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]", show_default=False)
-    ] = None,
-    port: Annotated[int | None, typer.Option(help="[default: 8765]", show_default=False)] = None,
-    name: Annotated[
-        list[str] | None, typer.Option("--name", help="Host name to answer to, beside localhost; repeatable.")
-    ] = None,
-    rerank: RerankOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Errors as JSON on standard output.")] = False,
-) -> None:
-    """Answer over HTTP, under /v1; /openapi.json describes it. Nobody is asked for a key: keep it on this machine."""
-    with faces(as_json=as_json):
-        import uvicorn
-
-        from paperlode.api import terminal
-        from paperlode.api.app import LOOPBACK, create_app
-
-        settings = settings_of(index=index, host=host, port=port)
-        hosts: tuple[str, ...] = (*LOOPBACK, *(name or ()))
-        if settings.host not in LOOPBACK:
-            hosts = hosts if name else ("*",)
-            terminal.message(
-                ("Warning: ", "bold yellow"),
-                f"everyone who can reach {settings.host}:{settings.port} can read this archive: there are no keys yet.",
-            )
-        with open_to_search(settings.index, rerank) as archive:
-            use_llm(archive)
-            _ = archive.embedder  # a model that cannot be loaded is an error now, not at the first question
-            uvicorn.run(create_app(archive, hosts=hosts), host=settings.host, port=settings.port, log_level="info")
+app.command()(serve)
+app.command(hidden=True)(worker)

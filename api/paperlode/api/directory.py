@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
     from paperlode.retrieval.index import Schema
 
-__all__ = ["Directory", "Lock", "Manifest"]
+__all__ = ["SERVICE", "Directory", "Lock", "Manifest"]
 
 FORMAT = "paperlode archive"
 VERSION = 1
 """Of the folder's layout; raised when an older folder can no longer be used as it is."""
 FIRST_SHARD = "edge"
 _SHARD = re.compile(rf"{FIRST_SHARD}(-\d{{1,9}})?")
+
+
+SERVICE = "service"
+"""Folder in which a service keeps what is its own, beside the index that it serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Directory:
     def is_foreign(self) -> bool:
         """Whether it exists and holds other things than an index."""
         own = (self.manifest, self.fresh_manifest, self.ledger, self.lock, self.glossary, self.fetched, *self.shards())
-        ours = {p.name for p in own}
+        ours = {SERVICE, *(p.name for p in own)}
         return self.root.is_dir() and any(
             p.name not in ours and not p.name.startswith(f"{self.ledger.name}-") for p in self.root.iterdir()
         )

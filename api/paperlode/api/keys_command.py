@@ -36,14 +36,18 @@ class ScopeName(StrEnum):
 
 
 TenantOption = Annotated[
-    str, typer.Option("--tenant", help="Whose key it is; made if there is none. Tenants see nothing of each other.")
+    str,
+    typer.Option(
+        "--tenant",
+        help="Whose key it is; made if there is none. Tenants see nothing of each other. The index folder is local's.",
+    ),
 ]
 
 
 @keys_app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="Who or what uses it.", show_default=False)],
-    tenant: TenantOption = "main",
+    tenant: TenantOption = "local",
     scope: Annotated[
         ScopeName, typer.Option(help="read: search, ask, look. write: also upload and delete. admin: also keys.")
     ] = ScopeName.read,
@@ -116,10 +120,8 @@ def _database(index: Path | None, *, create: bool = False) -> "AbstractContextMa
 
     settings = settings_of(index=index)
     places = Places(settings.index.expanduser().absolute())
-    if settings.ledger:
-        return closing(ServiceDatabase.open(settings.ledger))
     if create:
-        places.root.mkdir(parents=True, exist_ok=True)
+        places.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     elif not places.database.exists():
         raise ArchiveNotFound(
             f"There are no keys in {str(places.root)!r}.", hint="Make one with: paperlode keys create NAME"

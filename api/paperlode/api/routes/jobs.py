@@ -1,9 +1,13 @@
 """Jobs: files on their way into a collection."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
 
 from paperlode.api.job_models import JobList, JobOut
 from paperlode.api.service.desk import ServiceDesk, desk_of
@@ -18,6 +22,12 @@ __all__ = ["router"]
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 MOST_LISTED = 200
+POLL_SECONDS = 0.3
+"""Between two looks for events."""
+
+LastEventId = Annotated[
+    int | None, Header(ge=0, le=2**62, description="`id` of the last event seen: what came after it is told")
+]
 
 JobId = Annotated[UUID, Path(description="id of the job", examples=["2c6e7f0e-5f59-4b7e-9d0c-0a4a3b1f6c11"])]
 
@@ -47,11 +57,47 @@ def jobs(
     )
 
 
+@router.get("/events", summary="What happens to all jobs", response_class=EventSourceResponse)
+async def all_events(
+    request: Request, caller: Reader, last_event_id: LastEventId = None
+) -> AsyncIterator[ServerSentEvent]:
+    """A stream of events, each a job as it is then, from now on, or from the last event that was seen; it does not end."""
+    newest = desk_of(request).service.events.newest
+    since = await run_in_threadpool(newest, caller.tenant) if last_event_id is None else last_event_id
+    async for event in _followed(desk_of(request), caller, since):
+        yield event
+
+
 @router.get("/{job}", summary="One job")
 def job(request: Request, caller: Reader, job: JobId) -> JobOut:
     """A job as it is now."""
     desk = desk_of(request)
     return _out(desk, caller, desk.service.queue.get(caller.tenant, str(job)))
+
+
+@router.get("/{job}/events", summary="What happens to a job", response_class=EventSourceResponse)
+async def events(
+    request: Request, caller: Reader, job: JobId, last_event_id: LastEventId = None
+) -> AsyncIterator[ServerSentEvent]:
+    """A stream of events, each the job as it is then; it ends with the job. Who comes back says the last event that it saw."""
+    desk = desk_of(request)
+    found = await run_in_threadpool(desk.service.queue.get, caller.tenant, str(job))
+    async for event in _followed(desk, caller, last_event_id or 0, found.id):
+        yield event
+
+
+async def _followed(
+    desk: ServiceDesk, caller: Caller, since: int, job: str | None = None
+) -> AsyncIterator[ServerSentEvent]:
+    while True:
+        found = await run_in_threadpool(desk.service.events.after, caller.tenant, since, job=job)
+        for event in found:
+            since = event.number
+            yield ServerSentEvent(data=event.job, event="job", id=str(event.number))
+        if job is not None and found and found[-1].is_last:
+            return
+        if not found:
+            await asyncio.sleep(POLL_SECONDS)
 
 
 @router.post("/{job}/cancel", summary="Cancel a job")

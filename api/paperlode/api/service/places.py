@@ -1,14 +1,19 @@
-"""Where the service keeps what: folders under its root, which is an index folder or a new one."""
+"""Where the service keeps what: a folder beside the index that it serves, which is one of its collections."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from paperlode.api.directory import SERVICE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Places"]
+__all__ = ["ROOT", "Places"]
+
+ROOT = "root"
+"""Id of the collection that is the index folder itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,34 +21,39 @@ class Places:
     """The folders of a service.
 
     Attributes:
-        root: of all.
+        root: the index folder.
     """
 
     root: Path
 
     @property
+    def folder(self) -> Path:
+        """What is the service's own."""
+        return self.root / SERVICE
+
+    @property
     def database(self) -> Path:
         """Of tenants, keys and jobs, where that is a file."""
-        return self.root / "service.sqlite"
+        return self.folder / "service.sqlite"
 
     @property
     def lock(self) -> Path:
         """Held by the process that owns the indexes."""
-        return self.root / "service.lock"
+        return self.folder / "lock"
 
     @property
     def working(self) -> Path:
         """Held, shared, by each worker that is alive."""
-        return self.root / "service.working"
+        return self.folder / "working"
+
+    def whole(self, collection: str) -> Path:
+        """What there is of a collection (its id), but for the index of ``ROOT``."""
+        return self.folder / "collections" / collection
 
     def index(self, collection: str) -> Path:
-        """The archive of a collection (its id)."""
-        return self.root / "collections" / collection / "index"
+        """The archive of a collection."""
+        return self.root if collection == ROOT else self.whole(collection) / "index"
 
     def files(self, collection: str) -> Path:
         """The files of a collection, as they were uploaded."""
-        return self.root / "collections" / collection / "files"
-
-    def whole(self, collection: str) -> Path:
-        """All of a collection."""
-        return self.root / "collections" / collection
+        return self.whole(collection) / "files"

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from paperlode.api.service.job import State
+from paperlode.api.service.places import ROOT
 from paperlode.ingest.errors import Conflict
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ def remove_collection(service: Service, tenant: str, name: str) -> None:
 
     Raises:
         DocumentNotFound: the tenant has none of that name.
-        Conflict: what is busy with it did not end in time; it is as it was, but for jobs that were cancelled.
+        Conflict: what is busy with it did not end in time, and it is as it was, but for jobs that were cancelled; or it is the
+            index folder itself.
     """
     record = service.tenants.collection(tenant, name)
+    if record.id == ROOT:
+        raise Conflict(f"The collection {name!r} is the index that is served.", hint="Delete its documents.")
     _end_jobs(service, tenant, record.id)
     if not service.shelf.remove(record.id, seconds=PATIENCE):
         service.shelf.take_back(record.id)

@@ -14,11 +14,11 @@ from paperlode.api.service.index_owner import IndexOwner
 from paperlode.api.service.job_events import JobEvents
 from paperlode.api.service.keys import Keys
 from paperlode.api.service.locks import FileLock
-from paperlode.api.service.places import Places
+from paperlode.api.service.places import ROOT, Places
 from paperlode.api.service.queue import Queue
 from paperlode.api.service.shelf import Shelf
 from paperlode.api.service.supervisor import Supervisor
-from paperlode.api.service.tenants import Tenants
+from paperlode.api.service.tenants import DEFAULT_COLLECTION, LOCAL, Tenants
 from paperlode.api.worker_command import OWNER, OWNER_SECRET
 
 if TYPE_CHECKING:
@@ -55,17 +55,17 @@ class Service:
     """See the module; one process at a time has a folder. ``close`` in any case.
 
     Args:
-        root: folder of all; made where there is none.
+        root: index folder, made where there is none: the collection ``default`` of the tenant ``local``.
         embedder: the model of all collections.
         limits: see ``Limits``.
         workers: processes that take jobs; 0: none.
         worker_command: starts one, by its name; None for ``paperlode worker``.
         environment: added to that of the workers.
-        prepare: told of each archive that is opened.
+        opened: opens the archive in a folder, or makes it; None for an embedded one with that model.
 
     Raises:
         ArchiveLocked: another process has the folder.
-        SchemaMismatch, ArchiveError: its database cannot be used.
+        SchemaMismatch, ArchiveError: its database, or the index, cannot be used.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class Service:
         workers: int = 1,
         worker_command: Callable[[str], Sequence[str]] | None = None,
         environment: Mapping[str, str] | None = None,
-        prepare: Callable[[Archive], None] | None = None,
+        opened: Callable[[Path], Archive] | None = None,
     ) -> None:
         self.places = places = Places(root.expanduser().absolute())
         self.limits = limits or Limits()
-        places.root.mkdir(parents=True, exist_ok=True)
+        places.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with ExitStack() as stack:
             stack.callback(FileLock(places.lock).release)
             FileLock(places.working, seconds=ORPHANS_SECONDS, what="worker").release()
@@ -90,8 +90,11 @@ class Service:
             self.tenants, self.keys = Tenants(self.database), Keys(self.database)
             self.queue, self.events = Queue(self.database), JobEvents(self.database)
             self.queue.reap(all_of_them=True)
-            self.shelf = Shelf(places, embedder, prepare=prepare)
+            self.tenants.make_collection(self.tenants.id_of(LOCAL), DEFAULT_COLLECTION, collection=ROOT)
+            self.shelf = Shelf(places, embedder, opened=opened)
             stack.callback(self.shelf.close)
+            with self.shelf.archive(ROOT):
+                pass  # what is wrong with it is said now, and whoever else has it is found
             self.owner = IndexOwner(self.shelf.index)
             stack.callback(self.owner.close)
             told = {**(environment or {}), OWNER: self.owner.address, OWNER_SECRET: self.owner.secret}

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from paperlode.api.archive import Archive
@@ -14,6 +15,7 @@ from paperlode.ingest.errors import DocumentNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from paperlode.api.service.places import Places
     from paperlode.retrieval.embedding import Embedder
@@ -38,7 +40,7 @@ class Shelf:
     Args:
         places: where they are.
         embedder: the model of all of them, loaded once.
-        prepare: told of each archive that was opened (its reranker, its language model).
+        opened: opens the archive in a folder, or makes it; None for an embedded one with that model.
         most_open: that stay open while nobody uses them.
     """
 
@@ -47,12 +49,11 @@ class Shelf:
         places: Places,
         embedder: Embedder,
         *,
-        prepare: Callable[[Archive], None] | None = None,
+        opened: Callable[[Path], Archive] | None = None,
         most_open: int = MOST_OPEN,
     ) -> None:
         self._places = places
-        self._embedder = embedder
-        self._prepare = prepare
+        self._opened = opened or partial(Archive.open_or_create, embedder=embedder)
         self._most = most_open
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._gone: set[str] = set()
@@ -71,7 +72,7 @@ class Shelf:
         try:
             with held.opening:  # whoever comes first opens it, and others wait for that
                 if held.archive is None:
-                    held.archive = self._opened(collection)
+                    held.archive = self._opened(self._places.index(collection))
             yield held.archive
         finally:
             self._give_back(held)
@@ -81,12 +82,6 @@ class Shelf:
         """The index alone, for ``IndexOwner``."""
         with self.archive(collection) as archive:
             yield archive.index
-
-    def _opened(self, collection: str) -> Archive:
-        archive = Archive.open_or_create(self._places.index(collection), embedder=self._embedder)
-        if self._prepare:
-            self._prepare(archive)
-        return archive
 
     def _take(self, collection: str) -> _Held:
         with self._lock:

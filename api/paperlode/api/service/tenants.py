@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_COLLECTION", "LOCAL", "CollectionRecord", "Tenants"]
 
 LOCAL = "local"
-"""The tenant of whoever calls from this machine where no key is asked for."""
+"""The tenant of whoever calls from this machine where no key is asked for; the index folder is its ``default``."""
 DEFAULT_COLLECTION = "default"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAMES = "1 to 63 of a-z, 0-9, _ and -, the first a letter or digit"
@@ -82,13 +82,16 @@ class Tenants:
             raise _no_collection(name)
         return CollectionRecord(**row._mapping)  # noqa: SLF001
 
-    def make_collection(self, tenant: str, name: str, *, most: int | None = None) -> CollectionRecord:
+    def make_collection(
+        self, tenant: str, name: str, *, most: int | None = None, collection: str | None = None
+    ) -> CollectionRecord:
         """A new one; that of the same name, if there is one.
 
         Args:
             tenant: whose.
             name: of the new one.
             most: that a tenant may have.
+            collection: id of the new one; None for a random one.
 
         Raises:
             InvalidRequest: no name that can be taken.
@@ -102,7 +105,7 @@ class Tenants:
                 return CollectionRecord(**row._mapping)  # noqa: SLF001
             if most is not None and (db.scalar(sa.select(sa.func.count()).where(mine)) or 0) >= most:
                 raise LimitReached(f"There are {most} collections, which is the most.", hint="Delete one first.")
-            made = CollectionRecord(str(uuid.uuid4()), tenant, name, time.time())
+            made = CollectionRecord(collection or str(uuid.uuid4()), tenant, name, time.time())
             values = {"id": made.id, "tenant": tenant, "name": name, "created": made.created}
             db.execute(collections.insert().values(**values))
             return made
