@@ -7,10 +7,11 @@ the chunks tables with ten row vectors, roles, a card a document. Making them is
 turn by turn: by ``EdgeIndex`` (staged 128 chunks at a time, its card, published: as ``Writer`` does), and by a bare loop over
 the engine (the same named vectors, a payload of as many bytes, 128 points an upsert, no index of payload; into a new shard after
 every 100,000 chunks, for the sake of memory). Both are flushed every 16 documents, as runs do. Putting segments in order, which
-``EdgeIndex`` does on the way and at the end, is timed by itself. Then new processes with warm file caches open the index, and
-one asks ``Search.search`` questions whose vectors are ready. The last line is JSON: ``ingest_ratio`` (chunks a second, ours over
-bare; ``cpu_ratio`` by CPU seconds), ``tidy_s`` (of it ``optimize_s`` at the end), ``anonymous_mb`` (the most, of this process,
-which generates too), ``open_s`` (median of three processes, after the imports), ``search_p50_ms``, ``bytes`` on the disk.
+``EdgeIndex`` does on the way and at the end, and opening the index anew for it, is timed by itself. Then new processes with warm
+file caches open the index, and one asks ``Search.search`` questions whose vectors are ready. The last line is JSON:
+``ingest_ratio`` (chunks a second, ours over bare; ``cpu_ratio`` by CPU seconds), ``flush_s`` (part of it), ``tidy_s`` (of it
+``optimize_s`` at the end), ``anonymous_mb`` (the most, of this process, which generates too), ``open_s`` (median of three
+processes, after the imports), ``search_p50_ms``, ``bytes`` on the disk.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from paperlode.retrieval.points import DENSE, LEXICAL, PAGE, PAIRS, ROWS, payloa
 from paperlode.retrieval.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -224,6 +225,15 @@ class Timed:
         self.wall[name] += time.perf_counter() - began  # type: ignore[assignment]
         self.cpu[name] += time.process_time() - spent  # type: ignore[assignment]
 
+    def each(self, name: str, call: Callable[..., None]) -> Callable[..., None]:
+        """The same call, timed."""
+
+        def made(*args: Any) -> None:
+            with self.of(name):
+                call(*args)
+
+        return made
+
 
 class Bare:
     """The engine alone."""
@@ -254,13 +264,8 @@ def anonymous_mb() -> int:
 
 def build(work: Path, chunks: int, each: int) -> dict[str, Any]:
     index, bare, timed = EdgeIndex(work / "edge", Schema.of(Ready()), create=True), Bare(work), Timed()
-    own = index._tidy  # noqa: SLF001
-
-    def tidy() -> None:
-        with timed.of("tidy"):
-            own()
-
-    index._tidy = tidy  # type: ignore[method-assign]  # noqa: SLF001
+    for name in ("_tidy", "_reopen"):  # neither is called by the other
+        setattr(index, name, timed.each("tidy", getattr(index, name)))
     written, most, parts = 0, 0, []
 
     def ratio(by: Counter[str], tidied: float) -> float:
@@ -277,7 +282,8 @@ def build(work: Path, chunks: int, each: int) -> dict[str, Any]:
                 else:
                     write_bare(bare.shard, made, payloads)
                 if n % FLUSHED == FLUSHED - 1:
-                    index.flush() if name == "ours" else bare.shard.flush()
+                    with timed.of(f"{name} flush"):
+                        (index if name == "ours" else bare.shard).flush()
         if n % ANEW == ANEW - 1:
             bare.end()
             bare.begin()
@@ -285,8 +291,12 @@ def build(work: Path, chunks: int, each: int) -> dict[str, Any]:
         written += len(made.chunks)
         if written * 10 // chunks > len(parts):
             parts.append(ratio(timed.wall, tidied[0]))
+            seconds = {k: (round(v, 1), round(timed.cpu[k], 1)) for k, v in timed.wall.items()}
             print(
-                f"{written:,} chunks: {dict(timed.wall)}, {parts[-1]}, {anonymous_mb()} MB", file=sys.stderr, flush=True
+                f"{written:,} chunks: {seconds} (wall, CPU s), {parts[-1]} by wall, "
+                f"{ratio(timed.cpu, tidied[1])} by CPU, {anonymous_mb()} MB",
+                file=sys.stderr,
+                flush=True,
             )
     bare.end()
     before = timed.wall["tidy"]
@@ -300,6 +310,10 @@ def build(work: Path, chunks: int, each: int) -> dict[str, Any]:
         "ingest_ratio": ratio(timed.wall, tidied[0]),
         "cpu_ratio": ratio(timed.cpu, tidied[1]),
         "ratio_by_tenths": parts,
+        "flush_s": {
+            "ours": round(timed.wall["ours flush"] - tidied[0], 1),
+            "bare": round(timed.wall["bare flush"], 1),
+        },
         "tidy_s": round(timed.wall["tidy"], 1),
         "optimize_s": round(timed.wall["tidy"] - before, 1),
         "anonymous_mb": most,
