@@ -21,6 +21,7 @@ from .routes.access import Desk, OneArchive
 from .routes.problems import RESPONSES, SECURITY_HEADERS, handle_problems, problem
 
 if TYPE_CHECKING:
+    from .service.limiter import Limiter
     from .service.service import Service
 
 __all__ = ["LOOPBACK", "create_app", "create_service_app"]
@@ -51,7 +52,12 @@ def create_app(archive: ArchiveLike, *, hosts: Sequence[str] = LOOPBACK, patienc
 
 
 def create_service_app(
-    service: "Service", *, with_keys: bool, hosts: Sequence[str] = LOOPBACK, patience: float = 30.0
+    service: "Service",
+    *,
+    with_keys: bool,
+    hosts: Sequence[str] = LOOPBACK,
+    patience: float = 30.0,
+    limiter: "Limiter | None" = None,
 ) -> FastAPI:
     """The API over a service, which is not closed.
 
@@ -60,10 +66,11 @@ def create_service_app(
         with_keys: whether a key is asked for; without, whoever calls may do everything, as one tenant.
         hosts: as for ``create_app``.
         patience: as for ``create_app``.
+        limiter: how much a caller may ask for; None for any amount.
     """
     from paperlode.api.service.desk import ServiceDesk
 
-    from .routes import collections, jobs, uploads
+    from .routes import collections, jobs, ready, uploads
 
     routers = (
         search.router,
@@ -73,7 +80,10 @@ def create_service_app(
         collections.router,
         health.router,
     )
-    return _app(ServiceDesk(service, with_keys=with_keys, patience=patience), routers, hosts)
+    desk = ServiceDesk(service, with_keys=with_keys, patience=patience, limiter=limiter)
+    app = _app(desk, routers, hosts)
+    app.include_router(ready.router)
+    return app
 
 
 def _app(desk: Desk, routers: Sequence[APIRouter], hosts: Sequence[str]) -> FastAPI:

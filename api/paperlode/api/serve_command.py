@@ -41,6 +41,9 @@ def serve(
     ingesters: Annotated[
         int, typer.Option("--ingesters", min=0, max=64, help="Processes that take in uploads; 0 takes in none.")
     ] = 1,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Requests a second of one key, over a longer time; 0 for any number.")
+    ] = 50.0,
     embedding: EmbeddingOption = None,
     rerank: RerankOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Errors as JSON on standard output.")] = False,
@@ -50,6 +53,7 @@ def serve(
         import uvicorn
 
         from paperlode.api.app import LOOPBACK, create_service_app
+        from paperlode.api.service.limiter import Limiter
         from paperlode.api.service.service import Service
 
         settings = settings_of(index=index, host=host, port=port, embedding=embedding, rerank=rerank)
@@ -60,7 +64,8 @@ def serve(
         model = _model(root, settings)
         with Service(root, model, workers=ingesters, opened=_opener(model, settings)) as service:
             asks = _asks_for_keys(service, settings, keys)
-            application = create_service_app(service, with_keys=asks, hosts=hosts)
+            limiter = Limiter(per_second=rate, burst=max(1, round(4 * rate))) if asks and rate else None
+            application = create_service_app(service, with_keys=asks, hosts=hosts, limiter=limiter)
             uvicorn.run(application, host=settings.host, port=settings.port, log_level="info")
 
 

@@ -1,6 +1,7 @@
 """The whole service in one process: uploads become jobs, workers make them searchable, tenants see their own."""
 
 import hashlib
+import json
 import time
 
 import pytest
@@ -223,3 +224,40 @@ def test_jobs_are_listed_cancelled_and_retried(client_of, docs):
     assert client.post(f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
     assert [j["id"] for j in client.get("/v1/jobs", params={"state": "cancelled"}).json()["jobs"]] == [job]
     assert client.post(f"/v1/jobs/{job}/retry").json()["state"] == "queued"
+
+
+def test_whoever_watches_it_is_told_how_it_is(client_of, service):
+    """Without a key: that it lives, and whether it can be sent work."""
+    client = client_of()
+    client.headers.pop("Authorization")
+    assert client.get("/health/live").json() == {"status": "live"}
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json()["ready"]) == (200, True)
+    service._workers = 1  # and none runs
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json()["parts"]["workers"]) == (503, "none is running")
+
+
+def test_what_happens_to_a_job_can_be_followed(client_of, docs, work):
+    """Each step once, in order; who comes back with the last number seen gets what came after it; it ends with the job."""
+    client = client_of()
+    job = upload(client, docs / "manual.pdf").json()["id"]
+    work()
+    whole = events(client.get(f"/v1/jobs/{job}/events"))
+    assert [e["state"] for _, e in whole][-1] == "done"
+    assert [n for n, _ in whole] == sorted({n for n, _ in whole})
+    last = whole[-1][0]
+    before = client.get(f"/v1/jobs/{job}/events", headers={"Last-Event-ID": str(last - 1)})
+    assert [n for n, _ in events(before)] == [last]
+    assert client_of("other").get(f"/v1/jobs/{job}/events").status_code == 404
+
+
+def events(answer):
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    out = []
+    for block in answer.text.strip().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if fields:
+            assert fields["event"] == "job"
+            out.append((int(fields["id"]), json.loads(fields["data"])))
+    return out

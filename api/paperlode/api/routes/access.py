@@ -1,6 +1,6 @@
 """Who calls, what for, and with which collection: asked of every request before anything else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Annotated, Protocol
 
@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from paperlode.api.archive_like import ArchiveLike
 from paperlode.api.service.keys import Caller, Scope
+from paperlode.api.service.limiter import Limiter
 from paperlode.ingest.errors import DocumentNotFound, KeyRefused, NotAllowed
 
 from .gate import Gate
@@ -27,9 +28,11 @@ class Desk(Protocol):
 
     Attributes:
         keyless: who calls without a key; None where one is asked for.
+        limiter: how much a caller may ask for; None for any amount.
     """
 
     keyless: Caller | None
+    limiter: Limiter | None
 
     def caller(self, key: str) -> Caller | None:
         """Who calls with this key; None for one that is not good."""
@@ -50,6 +53,7 @@ class OneArchive:
 
     def __init__(self, archive: ArchiveLike, *, patience: float = 30.0) -> None:
         self.keyless: Caller | None = Caller("", Scope.READ)
+        self.limiter: Limiter | None = None
         self._gate = Gate(lambda: nullcontext(archive), patience=patience)
 
     def caller(self, key: str) -> Caller | None:  # noqa: ARG002
@@ -68,10 +72,12 @@ _bearer = HTTPBearer(
 )
 
 
-def allowed(scope: Scope) -> Callable[..., Caller]:
+def allowed(scope: Scope) -> Callable[..., Iterator[Caller]]:
     """The dependency that lets in whoever has a key of that scope, or more, and tells who it is."""
 
-    def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+    def caller(
+        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Iterator[Caller]:
         desk: Desk = request.app.state.desk
         found = desk.keyless if given is None else desk.caller(given.credentials)
         if found is None:
@@ -85,7 +91,8 @@ def allowed(scope: Scope) -> Callable[..., Caller]:
                 hint=f"Make one with: paperlode keys create NAME --scope {scope.name.lower()}",
             )
         request.state.caller = found
-        return found
+        with desk.limiter.turn(found.key or found.tenant) if desk.limiter else nullcontext():
+            yield found
 
     return caller
 

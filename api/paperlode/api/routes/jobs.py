@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -75,14 +75,17 @@ def job(request: Request, caller: Reader, job: JobId) -> JobOut:
     return _out(desk, caller, desk.service.queue.get(caller.tenant, str(job)))
 
 
+def _found(request: Request, caller: Reader, job: JobId) -> Job:
+    """Asked before a stream begins: afterwards its status is sent, and nothing can be refused."""
+    return desk_of(request).service.queue.get(caller.tenant, str(job))
+
+
 @router.get("/{job}/events", summary="What happens to a job", response_class=EventSourceResponse)
 async def events(
-    request: Request, caller: Reader, job: JobId, last_event_id: LastEventId = None
+    request: Request, caller: Reader, job: Annotated[Job, Depends(_found)], last_event_id: LastEventId = None
 ) -> AsyncIterator[ServerSentEvent]:
     """A stream of events, each the job as it is then; it ends with the job. Who comes back says the last event that it saw."""
-    desk = desk_of(request)
-    found = await run_in_threadpool(desk.service.queue.get, caller.tenant, str(job))
-    async for event in _followed(desk, caller, last_event_id or 0, found.id):
+    async for event in _followed(desk_of(request), caller, last_event_id or 0, job.id):
         yield event
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from paperlode.api.archive import Archive
+    from paperlode.api.service.limiter import Limiter
     from paperlode.api.service.service import Service
     from paperlode.api.service.tenants import CollectionRecord
 
@@ -29,11 +30,15 @@ class ServiceDesk:
         service: open; it is not closed here.
         with_keys: whether a key is asked for. Without, whoever calls may do everything, as the tenant ``local``.
         patience: as for ``Gate``.
+        limiter: how much a caller may ask for; None for any amount.
     """
 
-    def __init__(self, service: Service, *, with_keys: bool, patience: float = 30.0) -> None:
+    def __init__(
+        self, service: Service, *, with_keys: bool, patience: float = 30.0, limiter: Limiter | None = None
+    ) -> None:
         self.service = service
         self.keyless = None if with_keys else Caller(service.tenants.id_of(LOCAL), Scope.ADMIN)
+        self.limiter: Limiter | None = limiter
         self._patience = patience
         self._gates: dict[str, Gate] = {}
         self._lock = threading.Lock()

@@ -1,7 +1,7 @@
 """The queue of jobs: it lies in the database, so that whatever dies loses none, and any number of workers share it.
 
 A worker leases jobs of one collection, which nobody else works on meanwhile, and says again and again that it is still there.
-When it stops saying so, they are free for another. Tenants take turns. A job that was begun five times without getting on is
+When it stops saying so, they are free for another. Tenants take turns. A job that was begun ten times without getting on is
 put aside: most likely it kills whoever takes it. One that was begun in company before is begun alone the next time, so that
 each answers for itself.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -24,14 +25,31 @@ if TYPE_CHECKING:
 
     from paperlode.api.service.database import ServiceDatabase
 
-__all__ = ["ATTEMPTS", "LEASE_SECONDS", "Queue"]
+__all__ = ["ATTEMPTS", "LEASE_SECONDS", "Backlog", "Queue"]
 
 LEASE_SECONDS = 30.0
-ATTEMPTS = 5
+ATTEMPTS = 10
+"""Many, for whoever kills a worker from outside is not the job's fault, and nothing tells that."""
 _LONGEST_WAIT = 60.0
 _INSTANT = 1e-6
 """Seconds between jobs submitted together: they keep their order."""
 _ON_THE_WAY = (State.QUEUED, State.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What there is to do, and what was done, of the jobs that are in the books.
+
+    Attributes:
+        states: jobs by state.
+        oldest: seconds that the oldest of those that wait has waited.
+        pages_read: pages that are through and were read. pages_failed: those that could not be.
+    """
+
+    states: dict[State, int]
+    oldest: float
+    pages_read: int
+    pages_failed: int
 
 
 class Queue:
@@ -169,6 +187,18 @@ class Queue:
             blank = {"code": "", "reason": "", "hint": "", "attempts": 0, "not_before": 0.0, "cancel": False}
             return self._change(db, job, state=State.QUEUED.value, again=True, **blank)
 
+    def backlog(self) -> Backlog:
+        """What there is to do, for all tenants together."""
+        with self._database.read() as db:
+            counts = db.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)).all()
+            first = sa.select(sa.func.min(jobs.c.created)).where(jobs.c.state == State.QUEUED.value)
+            oldest = db.scalar(first)
+            sums = sa.select(sa.func.sum(jobs.c.pages_done), sa.func.sum(jobs.c.pages_failed))
+            done, failed = db.execute(sums).one()
+        states = {State(state): int(count) for state, count in counts}
+        waits = max(0.0, time.time() - oldest) if oldest is not None else 0.0
+        return Backlog(states, waits, int(done or 0) - int(failed or 0), int(failed or 0))
+
     # -- for workers
 
     def take(self, worker: str, *, most: int = 1, most_bytes: int | None = None) -> list[Job]:
@@ -182,6 +212,9 @@ class Queue:
         now = time.time()
         waits = (jobs.c.state == State.QUEUED.value, jobs.c.not_before <= now)
         busy = sa.select(jobs.c.collection).where(jobs.c.state == State.RUNNING.value)
+        with self._database.read() as db:  # most times there is nothing: whoever writes is not kept waiting for that
+            if db.scalar(sa.select(jobs.c.id).where(*waits, jobs.c.collection.not_in(busy)).limit(1)) is None:
+                return []
         with self._database.begin() as db:
             db.execute(sa.select(meta.c.value).where(meta.c.key == "version").with_for_update())  # one takes at a time
             first = db.execute(

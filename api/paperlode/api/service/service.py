@@ -20,6 +20,7 @@ from paperlode.api.service.shelf import Shelf
 from paperlode.api.service.supervisor import Supervisor
 from paperlode.api.service.tenants import DEFAULT_COLLECTION, LOCAL, Tenants
 from paperlode.api.worker_command import OWNER, OWNER_SECRET
+from paperlode.ingest.errors import PaperlodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,13 +102,23 @@ class Service:
             command = worker_command or self._worker
             self.supervisor = Supervisor(self.queue, command, workers=workers, environment=told)
             stack.callback(self.supervisor.stop)
-            self._embedder = embedder
+            self._embedder, self._workers = embedder, workers
             self.supervisor.start()
             self._resources = stack.pop_all()
 
     def _worker(self, name: str) -> list[str]:
         root, model = str(self.places.root), self._embedder.name
         return [sys.executable, "-m", "paperlode", "worker", "--index", root, "--name", name, "--embedding", model]
+
+    def parts(self) -> dict[str, str]:
+        """What is needed to work: ``ok``, or what is wrong with it."""
+        try:
+            self.queue.backlog()
+            database = "ok"
+        except PaperlodeError as exc:
+            database = exc.code
+        alive = len(self.supervisor.processes)
+        return {"database": database, "workers": "ok" if alive or not self._workers else "none is running"}
 
     def files(self, collection: str) -> Files:
         """Those of a collection (its id)."""

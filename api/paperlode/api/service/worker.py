@@ -95,6 +95,7 @@ class Worker:
 
     def run(self, *, until_idle: bool = False) -> None:
         """Works until ``stop``. Raises OwnerGone where the owner has ended."""
+        self._embedder.embed(["ready"])  # what it loads late is loaded before a job waits for it
         keep = threading.Thread(target=self._keep, name="keep", daemon=True)
         keep.start()
         try:
@@ -189,8 +190,9 @@ class Worker:
             index.optimize()
 
     def _keep(self) -> None:
-        """Says that this worker is still there, and ends it where a job must not go on."""
+        """Says that this worker is still there, frees the jobs of those that are not, and ends it where a job must not go on."""
         while not self._stop.wait(self._beat):
+            self._queue.reap()
             held = set(self._held)
             kept = self._queue.keep(self.name)
             lost = held - kept.keys()
