@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,9 +107,9 @@ class MemoryArchive:
         """Of the two documents."""
         return Status("", 0, "minilm", 384, "local-3", "1", Counts(2, 12, 2, 18, 0, {"local-3/scan": 10}), [], 0, 1)
 
-    def documents(self) -> list[DocumentRecord]:
-        """Both."""
-        return self.records
+    def documents_after(self, last: tuple[str, str] | None, limit: int) -> list[DocumentRecord]:
+        """Both, or the second."""
+        return [r for r in self.records if last is None or (r.name, r.digest) > last][:limit]
 
     def document(self, ref: str) -> DocumentRecord:
         """By digest, its beginning, or name."""
@@ -120,6 +121,10 @@ class MemoryArchive:
     def failed_pages(self, document: str) -> list[FailedPage]:
         """One."""
         return [FailedPage(5, "page_timeout", "Page 6 took too long.")]
+
+    def original(self, document: str) -> Path:
+        """Gone."""
+        raise errors.SourceNotFound(f"{self.document(document).name} is gone.")
 
     def export(self, document: str, form: str) -> Iterator[str]:
         """Its name and the form."""

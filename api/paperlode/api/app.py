@@ -19,8 +19,10 @@ from .models import Problem
 from .routes import documents, health, search
 from .routes.access import Desk, OneArchive
 from .routes.problems import RESPONSES, SECURITY_HEADERS, handle_problems, problem
+from .routes.requests import follow_request
 
 if TYPE_CHECKING:
+    from .service.audit import Audit
     from .service.limiter import Limiter
     from .service.service import Service
 
@@ -54,7 +56,7 @@ def create_app(archive: ArchiveLike, *, hosts: Sequence[str] = LOOPBACK, patienc
 def create_service_app(
     service: "Service",
     *,
-    with_keys: bool,
+    with_keys: bool | None,
     hosts: Sequence[str] = LOOPBACK,
     patience: float = 30.0,
     limiter: "Limiter | None" = None,
@@ -63,14 +65,14 @@ def create_service_app(
 
     Args:
         service: see ``Service``.
-        with_keys: whether a key is asked for; without, whoever calls may do everything, as one tenant.
+        with_keys: whether a key is asked for, None: as soon as there is one; without, whoever calls may do everything.
         hosts: as for ``create_app``.
         patience: as for ``create_app``.
         limiter: how much a caller may ask for; None for any amount.
     """
     from paperlode.api.service.desk import ServiceDesk
 
-    from .routes import collections, jobs, ready, uploads
+    from .routes import audit, collections, jobs, keys, ready, uploads
 
     routers = (
         search.router,
@@ -78,15 +80,17 @@ def create_service_app(
         uploads.router,
         jobs.router,
         collections.router,
+        keys.router,
+        audit.router,
         health.router,
     )
     desk = ServiceDesk(service, with_keys=with_keys, patience=patience, limiter=limiter)
-    app = _app(desk, routers, hosts)
+    app = _app(desk, routers, hosts, service.audit)
     app.include_router(ready.router)
     return app
 
 
-def _app(desk: Desk, routers: Sequence[APIRouter], hosts: Sequence[str]) -> FastAPI:
+def _app(desk: Desk, routers: Sequence[APIRouter], hosts: Sequence[str], audit: "Audit | None" = None) -> FastAPI:
     # no page of documentation: it would run scripts from elsewhere beside the archive; /openapi.json reads anywhere
     app = _Service(
         title="paperlode",
@@ -112,7 +116,7 @@ def _app(desk: Desk, routers: Sequence[APIRouter], hosts: Sequence[str]) -> Fast
                 "This service is not known by that name.",
                 hint="Call it by the address it was started with.",
             )
-        response = await call_next(request)
+        response = await follow_request(request, call_next, audit)
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         return response

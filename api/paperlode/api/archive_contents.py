@@ -12,6 +12,7 @@ from paperlode.ingest.errors import DocumentNotFound, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from paperlode.ingest.document import Box, Chunk
     from paperlode.ingest.ledger import DocumentRecord, FailedPage, FlaggedPage
@@ -53,6 +54,10 @@ class Contents(OpenFolder):
         """Every searchable document, by name."""
         return [d for d in self._ledger.documents() if d.status == "indexed"]
 
+    def documents_after(self, last: tuple[str, str] | None, limit: int) -> list[DocumentRecord]:
+        """The next searchable documents, by name and digest, after one of that name and digest; None for the first."""
+        return self._ledger.documents_after(last, limit)
+
     def held_unchanged(self, files: Sequence[str]) -> list[str]:
         """Of files (absolute paths), those that are searchable as they are now, made as in the last run; told by their stamps.
 
@@ -93,6 +98,17 @@ class Contents(OpenFolder):
         from paperlode.api.export import export
 
         return export(self._ledger, self._index, self.document(document), form)
+
+    def original(self, document: str) -> Path:
+        """The file of this machine that holds the document, byte for byte as it was ingested.
+
+        Raises:
+            DocumentNotFound: no such document.
+            SourceError: the file is gone, or holds something else now; or the document lies elsewhere (a bucket, a URL).
+        """
+        from paperlode.api.originals import local_source
+
+        return local_source(self.document(document))
 
     def page_picture(
         self, document: str, page: int, *, boxes: Sequence[Box] = (), dpi: int = 110, password: str | None = None

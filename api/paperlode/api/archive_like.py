@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from paperlode.api.values import Scope, Status
     from paperlode.ingest.document import Box, Chunk
@@ -43,8 +44,8 @@ class ArchiveLike(Protocol):
         """What the archive holds."""
         ...
 
-    def documents(self) -> list[DocumentRecord]:
-        """Every searchable document, by name."""
+    def documents_after(self, last: tuple[str, str] | None, limit: int) -> list[DocumentRecord]:
+        """The next searchable documents, by name and digest, after one of that name and digest; None for the first."""
         ...
 
     def document(self, ref: str) -> DocumentRecord:
@@ -53,6 +54,10 @@ class ArchiveLike(Protocol):
 
     def failed_pages(self, document: str) -> list[FailedPage]:
         """Its pages that could not be parsed."""
+        ...
+
+    def original(self, document: str) -> Path:
+        """The file that holds it. Raises DocumentNotFound, SourceError."""
         ...
 
     def export(self, document: str, form: str) -> Iterator[str]:

@@ -66,7 +66,7 @@ class JobOut(BaseModel):
 class JobList(BaseModel):
     """Jobs, the newest first."""
 
-    model_config = example({"jobs": [JOB], "next": None})
+    model_config = example({"jobs": [JOB], "next": "WzE3Njg0Njk0MDAuMCwiMmM2ZTdmMGUiXQ"})
 
     jobs: list[JobOut]
     next: Annotated[str | None, Field(description="cursor of the next page; null on the last")]

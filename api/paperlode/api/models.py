@@ -300,11 +300,12 @@ class DocumentOut(BaseModel):
 
 
 class DocumentList(BaseModel):
-    """Every searchable document of the archive, by name."""
+    """Searchable documents of a collection, by name."""
 
-    model_config = example({"documents": [DOCUMENT]})
+    model_config = example({"documents": [DOCUMENT], "next": "WyJsZWFzZS5wZGYiLCI4ZjRiIl0"})
 
     documents: list[DocumentOut]
+    next: Annotated[str | None, Field(description="cursor of the next page; null on the last")]
 
 
 class FailedPageOut(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paperlode.ingest.addresses import is_url
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from paperlode.ingest.copies import Copies
     from paperlode.ingest.ledger import DocumentRecord
 
-__all__ = ["found_source"]
+__all__ = ["found_source", "local_source"]
 
 
 @contextmanager
@@ -38,8 +39,25 @@ def found_source(record: DocumentRecord, copies: Copies) -> Iterator[tuple[str, 
         yield place, here
 
 
+def local_source(record: DocumentRecord) -> Path:
+    """The file of this machine that holds the document's bytes. Raises SourceError of the last place tried."""
+    problem: SourceError = SourceError(
+        f"{record.name!r} lies elsewhere: {record.uri!r}.",
+        hint="Fetch it from there; pages of it are shown all the same.",
+    )
+    for place in dict.fromkeys((*record.paths, record.uri)):
+        if is_url(place):
+            continue
+        try:
+            with _here(place, record, None) as path:
+                return Path(path)
+        except SourceError as exc:
+            problem = exc
+    raise problem
+
+
 @contextmanager
-def _here(place: str, record: DocumentRecord, copies: Copies) -> Iterator[str]:
+def _here(place: str, record: DocumentRecord, copies: Copies | None) -> Iterator[str]:
     from paperlode.ingest.sources import open_source
 
     if not is_url(place):
@@ -47,6 +65,7 @@ def _here(place: str, record: DocumentRecord, copies: Copies) -> Iterator[str]:
             raise _other(place)
         yield place
         return
+    assert copies is not None
     from paperlode.ingest.copies import shown_as
     from paperlode.ingest.objects import remote_file
 

@@ -64,27 +64,27 @@ def serve(
         model = _model(root, settings)
         with Service(root, model, workers=ingesters, opened=_opener(model, settings)) as service:
             asks = _asks_for_keys(service, settings, keys)
-            limiter = Limiter(per_second=rate, burst=max(1, round(4 * rate))) if asks and rate else None
+            limiter = Limiter(per_second=rate, burst=max(1, round(4 * rate))) if asks is not False and rate else None
             application = create_service_app(service, with_keys=asks, hosts=hosts, limiter=limiter)
             uvicorn.run(application, host=settings.host, port=settings.port, log_level="info")
 
 
-def _asks_for_keys(service: "Service", settings: "Settings", wanted: bool | None) -> bool:
+def _asks_for_keys(service: "Service", settings: "Settings", wanted: bool | None) -> bool | None:
+    """Whether keys are asked for; None: as soon as there is one."""
     from paperlode.api.app import LOOPBACK
 
-    outside, there = settings.host not in LOOPBACK, service.keys.any()
+    outside = settings.host not in LOOPBACK
     if outside and wanted is False:
         raise InvalidRequest(
             f"Without keys everyone who can reach {settings.host}:{settings.port} could read and delete everything.",
             hint="Leave out --no-keys, or --host.",
         )
-    asks = wanted if wanted is not None else outside or there
-    if asks and not there:
+    if (outside or wanted) and not service.keys.any():
         raise InvalidRequest(
             "There is no key yet, so nobody could call.",
             hint=f"Make one with: paperlode keys create NAME --scope admin --index {service.places.root}",
         )
-    return asks
+    return True if outside else wanted
 
 
 def _model(root: Path, settings: "Settings") -> "Embedder":

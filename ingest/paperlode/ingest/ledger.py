@@ -281,6 +281,17 @@ class Ledger(KeptPages):
         """Every document, by name."""
         return self._records(sa.true())
 
+    def documents_after(self, last: tuple[str, str] | None, limit: int) -> list[DocumentRecord]:
+        """The next searchable documents, by name and digest, after one of that name and digest; None for the first."""
+        key = sa.tuple_(documents.c.name, documents.c.digest)
+        which = documents.c.status == "indexed"
+        if last is not None:
+            which &= key > sa.tuple_(*(sa.literal(part, documents.c.name.type) for part in last))
+        query = sa.select(documents.c.digest).where(which).order_by(documents.c.name, documents.c.digest).limit(limit)
+        with self._work() as db:
+            chosen = list(db.scalars(query))
+        return self._records(documents.c.digest.in_(chosen))
+
     def document(self, ref: str) -> DocumentRecord:
         """The document named by its digest, a path, its file name, the name without extension, or 6+ digits of digest.
 

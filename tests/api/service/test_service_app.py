@@ -7,7 +7,9 @@ import time
 import pytest
 from fastapi.testclient import TestClient
 
+from paperlode.api import answer_models, job_models, models
 from paperlode.api.app import create_service_app
+from paperlode.api.routes import audit, keys, ready
 from paperlode.api.service.keys import Scope
 from paperlode.api.service.remote_index import RemoteIndex
 from paperlode.api.service.service import Limits, Service
@@ -261,3 +263,103 @@ def events(answer):
             assert fields["event"] == "job"
             out.append((int(fields["id"]), json.loads(fields["data"])))
     return out
+
+
+def test_documents_are_listed_page_by_page(client_of, pdf_writer, tmp_path, work):
+    """By name, each once, also those of the same name."""
+    client = client_of()
+    for n in range(7):
+        path = pdf_writer(tmp_path / f"{n}.pdf", [[f"Clause {n} about zebras."]])
+        client.post("/v1/documents", params={"name": f"{n // 2}.pdf"}, content=path.read_bytes())
+    work()
+    seen, cursor = [], {}
+    while True:
+        page = client.get("/v1/documents", params={"limit": 3, **cursor}).json()
+        assert len(page["documents"]) <= 3
+        seen += [(d["name"], d["id"]) for d in page["documents"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert seen == sorted(seen)
+    assert [name for name, _ in seen] == ["0.pdf", "0.pdf", "1.pdf", "1.pdf", "2.pdf", "2.pdf", "3.pdf"]
+    assert len(set(seen)) == 7
+
+
+def test_admins_manage_the_keys_of_their_tenant(client_of, service):
+    """A key is told once; those of another tenant are not there; whoever is no admin is refused."""
+    client = client_of("acme", Scope.ADMIN)
+    made = client.post("/v1/keys", json={"name": "laptop", "scope": "read", "days": 2}).json()
+    assert (
+        client.get("/v1/search", params={"q": "a"}, headers={"Authorization": f"Bearer {made['key']}"}).status_code
+        == 200
+    )
+    listed = client.get("/v1/keys").json()["keys"]
+    assert [k["name"] for k in listed] == ["test", "laptop"]
+    assert made["key"].split("_")[2] not in str(listed)
+    other = client_of("other", Scope.ADMIN)
+    assert len(other.get("/v1/keys").json()["keys"]) == 1
+    there, never = (other.delete(f"/v1/keys/{k}") for k in (made["id"], "000000000000"))
+    assert there.status_code == never.status_code == 404
+    assert there.text.replace(made["id"], "X") == never.text.replace("000000000000", "X")
+    assert client.delete(f"/v1/keys/{made['id']}").status_code == 204
+    assert (
+        client.get("/v1/search", params={"q": "a"}, headers={"Authorization": f"Bearer {made['key']}"}).status_code
+        == 401
+    )
+    assert client_of("acme", Scope.WRITE).get("/v1/keys").status_code == 403
+
+
+def test_a_first_key_closes_a_service_that_runs(service):
+    """Where nothing else was said: from the next request on a key is asked for."""
+    client = TestClient(create_service_app(service, with_keys=None, hosts=("testserver",)))
+    assert client.get("/v1/documents").status_code == 200
+    key, _ = service.keys.make(service.tenants.id_of("local"), name="first", scope=Scope.READ)
+    assert client.get("/v1/documents").status_code == 401
+    assert client.get("/v1/documents", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+
+
+def test_every_schema_has_an_example_that_fits(client_of):
+    """Each model in the OpenAPI document has an example, and the model takes it and gives it back."""
+    document = client_of().get("/openapi.json").json()
+    places = (models, answer_models, job_models, keys, ready, audit)
+    seen = set()
+    for name, schema in document["components"]["schemas"].items():
+        if schema.get("type") != "object":
+            continue
+        model = next(m for place in places if (m := getattr(place, name, None)))
+        (example,) = schema["examples"]
+        assert model.model_validate(example).model_dump(mode="json", exclude_unset=True) == example
+        seen.add(name)
+    assert seen >= {"JobOut", "JobList", "CollectionOut", "KeyMade", "Ready", "DocumentList"}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if path.startswith("/v1"):
+                assert operation["security"] == [{"key": []}], (method, path)
+
+
+def test_what_is_changed_is_noted(client_of, docs):
+    """Who, what, when and how it ended, also what was refused; not what was only looked at, nor what another tenant did."""
+    client, reader = client_of("acme", Scope.ADMIN), client_of("acme", Scope.READ)
+    answer = client.post(
+        "/v1/documents",
+        params={"name": "a.pdf"},
+        content=(docs / "manual.pdf").read_bytes(),
+        headers={"X-Request-ID": "my-own.1"},
+    )
+    assert answer.headers["X-Request-ID"] == "my-own.1"
+    client.get("/v1/search", params={"q": "pump"})
+    client.delete("/v1/documents/" + "0" * 64)
+    assert reader.post("/v1/collections", json={"name": "b"}).status_code == 403
+    client_of("other", Scope.ADMIN).post("/v1/collections", json={"name": "theirs"})
+    rows = client.get("/v1/audit", params={"limit": 2}).json()
+    rest = client.get("/v1/audit", params={"limit": 2, "cursor": rows["next"]}).json()
+    assert rest["next"] is None
+    found = [(r["method"], r["path"], r["status"]) for r in rows["requests"] + rest["requests"]]
+    assert found == [
+        ("POST", "/v1/collections", 403),
+        ("DELETE", "/v1/documents/" + "0" * 64, 404),
+        ("POST", "/v1/documents", 202),
+    ]
+    assert rest["requests"][0]["request"] == "my-own.1"
+    evil = client.get("/v1/documents", headers={"X-Request-ID": "a b\tc"})
+    assert evil.headers["X-Request-ID"].isalnum()

@@ -14,7 +14,7 @@ from paperlode.ingest.errors import DocumentNotFound, KeyRefused, NotAllowed
 
 from .gate import Gate
 
-__all__ = ["CollectionName", "Desk", "GateDep", "OneArchive", "Reader", "Writer", "allowed"]
+__all__ = ["Admin", "CollectionName", "Desk", "GateDep", "OneArchive", "Reader", "Writer", "allowed"]
 
 DEFAULT = "default"
 
@@ -27,12 +27,15 @@ class Desk(Protocol):
     """Where requests are received.
 
     Attributes:
-        keyless: who calls without a key; None where one is asked for.
         limiter: how much a caller may ask for; None for any amount.
     """
 
-    keyless: Caller | None
     limiter: Limiter | None
+
+    @property
+    def keyless(self) -> Caller | None:
+        """Who calls without a key; None where one is asked for."""
+        ...
 
     def caller(self, key: str) -> Caller | None:
         """Who calls with this key; None for one that is not good."""
@@ -52,13 +55,18 @@ class OneArchive:
     """
 
     def __init__(self, archive: ArchiveLike, *, patience: float = 30.0) -> None:
-        self.keyless: Caller | None = Caller("", Scope.READ)
+        self._whoever = Caller("", Scope.READ)
         self.limiter: Limiter | None = None
         self._gate = Gate(lambda: nullcontext(archive), patience=patience)
 
+    @property
+    def keyless(self) -> Caller | None:
+        """Whoever calls, to read."""
+        return self._whoever
+
     def caller(self, key: str) -> Caller | None:  # noqa: ARG002
         """Keys are not looked at."""
-        return self.keyless
+        return self._whoever
 
     def gate(self, caller: Caller, collection: str) -> Gate:  # noqa: ARG002
         """To the archive, which is called ``default``."""
@@ -85,12 +93,12 @@ def allowed(scope: Scope) -> Callable[..., Iterator[Caller]]:
                 "This service wants a key." if given is None else "This key is not good.",
                 hint="Send it as: Authorization: Bearer pk_…. Make one with: paperlode keys create NAME",
             )
+        request.state.caller = found  # before it is refused: that is noted too
         if found.scope < scope:
             raise NotAllowed(
                 f"This key allows {found.scope.name.lower()}, and {scope.name.lower()} is wanted.",
                 hint=f"Make one with: paperlode keys create NAME --scope {scope.name.lower()}",
             )
-        request.state.caller = found
         with desk.limiter.turn(found.key or found.tenant) if desk.limiter else nullcontext():
             yield found
 
@@ -99,6 +107,7 @@ def allowed(scope: Scope) -> Callable[..., Iterator[Caller]]:
 
 Reader = Annotated[Caller, Depends(allowed(Scope.READ))]
 Writer = Annotated[Caller, Depends(allowed(Scope.WRITE))]
+Admin = Annotated[Caller, Depends(allowed(Scope.ADMIN))]
 
 
 def _gate(request: Request, caller: Reader, collection: CollectionName = DEFAULT) -> Gate:

@@ -1,6 +1,6 @@
 """The documents of the archive, and pictures of their pages."""
 
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
@@ -19,10 +19,13 @@ from paperlode.ingest.errors import DocumentNotFound
 from paperlode.ingest.ledger_tables import DocumentRecord
 
 from .access import GateDep
+from .cursor import read_cursor, write_cursor
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/documents", tags=["documents"])
+
+MOST_LISTED = 500
 
 Key = Annotated[
     str,
@@ -36,11 +39,21 @@ Key = Annotated[
 
 
 @router.get("", summary="All documents")
-def documents(gate: GateDep) -> DocumentList:
-    """Every searchable document of the archive, by name."""
+def documents(
+    gate: GateDep,
+    *,
+    cursor: Annotated[str | None, Query(max_length=2000, description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = MOST_LISTED,
+) -> DocumentList:
+    """The searchable documents of the collection, by name, page by page."""
+    last = cast("tuple[str, str]", read_cursor(cursor, str, str)) if cursor is not None else None
     with gate.enter() as archive:
-        records = archive.documents()
-    return DocumentList(documents=[DocumentOut.of(r) for r in records])
+        found = archive.documents_after(last, limit + 1)
+    page, more = found[:limit], len(found) > limit
+    return DocumentList(
+        documents=[DocumentOut.of(r) for r in page],
+        next=write_cursor(page[-1].name, page[-1].digest) if more else None,
+    )
 
 
 @router.get("/{key}", summary="One document")

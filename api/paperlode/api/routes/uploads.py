@@ -111,7 +111,7 @@ def original(gate: GateDep, key: Key, _caller: Reader) -> FileResponse:
     """The bytes that were uploaded, to be saved and not shown: a browser would run what is in them."""
     with gate.enter() as archive:
         record = archive.document(key)
-    path = next(iter((*record.paths, record.uri)))
+        path = archive.original(record.digest)
     return FileResponse(
         path,
         media_type=record.media_type,

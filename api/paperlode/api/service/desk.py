@@ -28,20 +28,28 @@ class ServiceDesk:
 
     Args:
         service: open; it is not closed here.
-        with_keys: whether a key is asked for. Without, whoever calls may do everything, as the tenant ``local``.
+        with_keys: whether a key is asked for; None: as soon as there is one. Without, whoever calls may do everything, as the
+            tenant ``local``.
         patience: as for ``Gate``.
         limiter: how much a caller may ask for; None for any amount.
     """
 
     def __init__(
-        self, service: Service, *, with_keys: bool, patience: float = 30.0, limiter: Limiter | None = None
+        self, service: Service, *, with_keys: bool | None, patience: float = 30.0, limiter: Limiter | None = None
     ) -> None:
         self.service = service
-        self.keyless = None if with_keys else Caller(service.tenants.id_of(LOCAL), Scope.ADMIN)
+        self._with_keys = with_keys
+        self._whoever = Caller(service.tenants.id_of(LOCAL), Scope.ADMIN)
         self.limiter: Limiter | None = limiter
         self._patience = patience
         self._gates: dict[str, Gate] = {}
         self._lock = threading.Lock()
+
+    @property
+    def keyless(self) -> Caller | None:
+        """Who calls without a key; None where one is asked for."""
+        asks = self.service.keys.any() if self._with_keys is None else self._with_keys
+        return None if asks else self._whoever
 
     def caller(self, key: str) -> Caller | None:
         """Who calls with this key."""

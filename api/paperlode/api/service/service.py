@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from paperlode.api.service.audit import Audit
 from paperlode.api.service.database import ServiceDatabase
 from paperlode.api.service.files import Files
 from paperlode.api.service.index_owner import IndexOwner
@@ -90,6 +91,7 @@ class Service:
             stack.callback(self.database.close)
             self.tenants, self.keys = Tenants(self.database), Keys(self.database)
             self.queue, self.events = Queue(self.database), JobEvents(self.database)
+            self.audit = Audit(self.database)
             self.queue.reap(all_of_them=True)
             self.tenants.make_collection(self.tenants.id_of(LOCAL), DEFAULT_COLLECTION, collection=ROOT)
             self.shelf = Shelf(places, embedder, opened=opened)

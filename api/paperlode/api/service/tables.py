@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from paperlode.ingest.ledger_text import Text
 
-__all__ = ["VERSION", "collections", "events", "jobs", "keys", "meta", "metadata", "tenants"]
+__all__ = ["VERSION", "audit", "collections", "events", "jobs", "keys", "meta", "metadata", "tenants"]
 
 VERSION = 1
 
@@ -83,4 +83,17 @@ events = sa.Table(
     sa.Column("tenant", Text(36), nullable=False),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("data", Text(), nullable=False),  # JSON: the job as it was then
+)
+audit = sa.Table(
+    "service_audit",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("tenant", Text(36), nullable=False, index=True),
+    sa.Column("key", Text(16), nullable=False),  # id of the key; empty where none was asked for
+    sa.Column("request", Text(64), nullable=False),
+    sa.Column("method", Text(8), nullable=False),
+    sa.Column("path", Text(), nullable=False),
+    sa.Column("query", Text(), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
 )
