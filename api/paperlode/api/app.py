@@ -24,6 +24,7 @@ from .routes.requests import follow_request
 if TYPE_CHECKING:
     from .service.audit import Audit
     from .service.limiter import Limiter
+    from .service.metrics import Metrics
     from .service.service import Service
 
 __all__ = ["LOOPBACK", "create_app", "create_service_app"]
@@ -72,7 +73,7 @@ def create_service_app(
     """
     from paperlode.api.service.desk import ServiceDesk
 
-    from .routes import audit, collections, jobs, keys, ready, uploads
+    from .routes import audit, collections, jobs, keys, metrics, ready, uploads
 
     routers = (
         search.router,
@@ -85,12 +86,19 @@ def create_service_app(
         health.router,
     )
     desk = ServiceDesk(service, with_keys=with_keys, patience=patience, limiter=limiter)
-    app = _app(desk, routers, hosts, service.audit)
+    app = _app(desk, routers, hosts, service.audit, desk.metrics)
     app.include_router(ready.router)
+    app.include_router(metrics.router)
     return app
 
 
-def _app(desk: Desk, routers: Sequence[APIRouter], hosts: Sequence[str], audit: "Audit | None" = None) -> FastAPI:
+def _app(
+    desk: Desk,
+    routers: Sequence[APIRouter],
+    hosts: Sequence[str],
+    audit: "Audit | None" = None,
+    told: "Metrics | None" = None,
+) -> FastAPI:
     # no page of documentation: it would run scripts from elsewhere beside the archive; /openapi.json reads anywhere
     app = _Service(
         title="paperlode",
@@ -116,7 +124,7 @@ def _app(desk: Desk, routers: Sequence[APIRouter], hosts: Sequence[str], audit: 
                 "This service is not known by that name.",
                 hint="Call it by the address it was started with.",
             )
-        response = await follow_request(request, call_next, audit)
+        response = await follow_request(request, call_next, audit, told)
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         return response

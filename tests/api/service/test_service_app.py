@@ -295,7 +295,7 @@ def test_admins_manage_the_keys_of_their_tenant(client_of, service):
     )
     listed = client.get("/v1/keys").json()["keys"]
     assert [k["name"] for k in listed] == ["test", "laptop"]
-    assert made["key"].split("_")[2] not in str(listed)
+    assert made["key"].split("_", 2)[2] not in str(listed)
     other = client_of("other", Scope.ADMIN)
     assert len(other.get("/v1/keys").json()["keys"]) == 1
     there, never = (other.delete(f"/v1/keys/{k}") for k in (made["id"], "000000000000"))
@@ -363,3 +363,23 @@ def test_what_is_changed_is_noted(client_of, docs):
     assert rest["requests"][0]["request"] == "my-own.1"
     evil = client.get("/v1/documents", headers={"X-Request-ID": "a b\tc"})
     assert evil.headers["X-Request-ID"].isalnum()
+
+
+def test_metrics_tell_how_it_goes(client_of, docs, work):
+    """Requests by endpoint, never by what a caller makes up; the queue; to admins of those who run it alone."""
+    client = client_of("local", Scope.ADMIN)
+    upload(client, docs / "manual.pdf")
+    client.get("/v1/documents/made-up-by-a-caller")
+    client.get("/v1/nowhere-at-all")
+    text = client.get("/metrics").text
+    assert 'paperlode_jobs{state="queued"} 1.0' in text
+    assert 'paperlode_requests_total{method="POST",route="/documents",status="202"} 1.0' in text
+    assert "made-up" not in text
+    assert "nowhere" not in text
+    work()
+    text = client.get("/metrics").text
+    assert 'paperlode_jobs{state="done"} 1.0' in text
+    assert 'paperlode_job_pages{outcome="read"}' in text
+    assert "paperlode_queue_age_seconds 0.0" in text
+    assert client_of("local", Scope.WRITE).get("/metrics").status_code == 403
+    assert client_of("other", Scope.ADMIN).get("/metrics").status_code == 403

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from paperlode.api.routes.gate import Gate
 from paperlode.api.service.keys import Caller, Scope
+from paperlode.api.service.metrics import Metrics
 from paperlode.api.service.tenants import DEFAULT_COLLECTION, LOCAL
 from paperlode.ingest.errors import DocumentNotFound
 
@@ -32,6 +33,10 @@ class ServiceDesk:
             tenant ``local``.
         patience: as for ``Gate``.
         limiter: how much a caller may ask for; None for any amount.
+
+    Attributes:
+        local: id of the tenant whose admins run the service.
+        metrics: of the service.
     """
 
     def __init__(
@@ -39,7 +44,9 @@ class ServiceDesk:
     ) -> None:
         self.service = service
         self._with_keys = with_keys
-        self._whoever = Caller(service.tenants.id_of(LOCAL), Scope.ADMIN)
+        self.local = service.tenants.id_of(LOCAL)
+        self.metrics = Metrics(service)
+        self._whoever = Caller(self.local, Scope.ADMIN)
         self.limiter: Limiter | None = limiter
         self._patience = patience
         self._gates: dict[str, Gate] = {}
