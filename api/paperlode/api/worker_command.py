@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 from typing import Annotated
 
@@ -64,6 +63,6 @@ def _until_the_service_ends() -> None:
     """The other end of standard input is the service's: it closes when that dies, however it does."""
     from paperlode.api.service.worker import Worker
 
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not sys.stdin: a thread that reads it keeps the interpreter from ending
         pass
     Worker.orphaned()

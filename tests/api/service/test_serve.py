@@ -103,6 +103,7 @@ def test_a_file_is_taken_in_by_a_worker_and_found(served, docs):
     workers = served.workers()
     messages = served.end()
     assert "Traceback" not in messages
+    assert "Fatal" not in messages
     assert not psutil.wait_procs(workers, timeout=10)[1]
     out = subprocess.run(
         [sys.executable, "-m", "paperlode", "status", "--index", str(served.folder), "--json"],
