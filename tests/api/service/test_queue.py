@@ -9,7 +9,7 @@ import pytest
 
 from paperlode.api.service.job import State
 from paperlode.api.service.job_events import JobEvents
-from paperlode.ingest.errors import Conflict, DocumentNotFound, LimitReached, SourceCorrupt
+from paperlode.ingest.errors import Conflict, DocumentNotFound, LimitReached, ServerUnreachable, SourceCorrupt
 
 
 @pytest.fixture
@@ -128,6 +128,22 @@ def test_what_kills_its_workers_is_put_aside(queue, collection_of, files_of, clo
     assert queue.retry(acme, job.id).state is State.QUEUED
     (taken,) = queue.take("w")
     assert (taken.again, taken.reason) == (True, "")
+
+
+def test_what_keeps_a_worker_from_going_on_is_said(queue, collection_of, files_of, clock):
+    """A server that is away is no file's fault: the job is tried again, and in the end put aside with that reason."""
+    acme, mine = collection_of()
+    (job,) = queue.submit(acme, mine, files_of(1))
+    states = []
+    for _ in range(3):
+        clock(60)
+        assert queue.take("w")
+        queue.lost("w", ServerUnreachable("The server is away.", hint="Start it."))
+        states.append(queue.get(acme, job.id).state)
+    assert states == [State.QUEUED, State.QUEUED, State.QUARANTINED]
+    found = queue.get(acme, job.id)
+    assert "The server is away." in found.reason
+    assert found.hint == "Start it."
 
 
 def test_a_job_that_gets_on_is_not_blamed(queue, collection_of, files_of, clock):

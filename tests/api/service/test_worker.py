@@ -15,7 +15,7 @@ from paperlode.api.service.remote_index import OwnerGone, RemoteIndex
 from paperlode.api.service.shelf import Shelf
 from paperlode.api.service.worker import Worker
 from paperlode.api.values import IngestOptions
-from paperlode.ingest.errors import DocumentNotFound, SchemaMismatch
+from paperlode.ingest.errors import ArchiveLocked, DocumentNotFound, SchemaMismatch, ServerUnreachable
 
 
 def contents(archive):
@@ -189,6 +189,42 @@ def test_a_file_that_cannot_be_read_fails_alone(  # noqa: PLR0917
     assert states["broken.pdf"].code
     assert states["broken.pdf"].reason
     assert {s.state for name, s in states.items() if name != "broken.pdf"} == {State.DONE}
+
+
+def test_a_failure_of_no_file_is_tried_again(queue, collection_of, uploaded, worker, shelf, monkeypatch):  # noqa: PLR0917
+    """The recognition server was away for a moment: the jobs wait, and are done when it is there."""
+    acme, mine = collection_of()
+    jobs = queue.submit(acme, mine, uploaded(mine))
+    with shelf.archive(mine):
+        pass
+    ingest, away = Archive.ingest, [ServerUnreachable("The server is away.")]
+
+    def sometimes(*args, **options):
+        if away:
+            raise away.pop()
+        return ingest(*args, **options)
+
+    monkeypatch.setattr(Archive, "ingest", sometimes)
+    worker.run(until_idle=True)
+    assert not away
+    assert {queue.get(acme, j.id).state for j in jobs} == {State.DONE}
+
+
+def test_a_worker_goes_on_saying_that_it_is_there(queue, worker, monkeypatch):
+    """Also after the books could not be reached for a moment: else its jobs would be another's, and no cancellation heard."""
+    said = []
+
+    def keep(name):
+        said.append(name)
+        if len(said) == 1:
+            raise ArchiveLocked("The database is locked.")
+        worker.stop()
+        return {}
+
+    monkeypatch.setattr(queue, "keep", keep)
+    monkeypatch.setattr(worker, "_beat", 0.01)
+    worker._keep()
+    assert said == ["w1", "w1"]
 
 
 def test_the_shelf_opens_an_archive_once(places, word_model):

@@ -285,11 +285,11 @@ class Queue:
                 if not only or row.id in only:
                     self._free(db, row, blame=False)
 
-    def lost(self, worker: str) -> None:
-        """The worker has died: as if it had said nothing for long."""
+    def lost(self, worker: str, error: PaperlodeError | None = None) -> None:
+        """The worker has died, or ``error`` kept it from going on, which is no file's fault."""
         with self._database.begin() as db:
             for row in self._rows_of(db, worker):
-                self._free(db, row, blame=True)
+                self._free(db, row, blame=True, error=error)
 
     def reap(self, *, all_of_them: bool = False) -> int:
         """Frees the jobs of workers that say nothing any more; or of all, which are dead for sure. Returns how many."""
@@ -301,13 +301,15 @@ class Queue:
                 self._free(db, row, blame=True)
             return len(rows)
 
-    def _free(self, db: sa.Connection, row: sa.Row[Any], *, blame: bool) -> None:
+    def _free(self, db: sa.Connection, row: sa.Row[Any], *, blame: bool, error: PaperlodeError | None = None) -> None:
         attempts = row.attempts if blame else max(0, row.attempts - 1)
         if row.cancel:
             self._change(db, row.id, state=State.CANCELLED.value, cancel=False, attempts=0)
         elif attempts >= self._attempts:
             why = f"It was begun {attempts} times, and each time the worker died before it got on."
             hint = "Look at the file; then retry the job, or delete it."
+            if error is not None:
+                why, hint = f"It was begun {attempts} times, the last time without success: {error.what}", error.hint
             self._change(
                 db, row.id, state=State.QUARANTINED.value, code="quarantined", reason=why, hint=hint, attempts=0
             )

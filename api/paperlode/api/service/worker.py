@@ -143,8 +143,10 @@ class Worker:
             raise
         except PaperlodeError as exc:
             log.exception("%s could not be worked on", [j.id for j in jobs])
-            for job in jobs:
-                self._finish(job, State.FAILED, error=exc)
+            self._held = set()
+            self._queue.lost(
+                self.name, exc
+            )  # no file's fault (a server is away, a lock is held): it is tried again, later
             self._drop_parser()  # what went wrong may have closed it
         finally:
             self._held = set()
@@ -192,9 +194,13 @@ class Worker:
     def _keep(self) -> None:
         """Says that this worker is still there, frees the jobs of those that are not, and ends it where a job must not go on."""
         while not self._stop.wait(self._beat):
-            self._queue.reap()
             held = set(self._held)
-            kept = self._queue.keep(self.name)
+            try:
+                self._queue.reap()
+                kept = self._queue.keep(self.name)
+            except PaperlodeError:
+                log.exception("the books cannot be reached; until then nothing is heard of cancelled jobs")
+                continue
             lost = held - kept.keys()
             if any(kept.values()) or lost & self._held:
                 self.end_now(cancelled=[j for j, cancel in kept.items() if cancel])
