@@ -19,7 +19,7 @@ from .models import Problem
 from .routes import documents, health, search
 from .routes.access import Desk, OneArchive
 from .routes.problems import RESPONSES, SECURITY_HEADERS, handle_problems, problem
-from .routes.requests import follow_request
+from .routes.requests import SAFE, follow_request
 
 if TYPE_CHECKING:
     from .service.audit import Audit
@@ -124,6 +124,13 @@ def _app(
                 "This service is not known by that name.",
                 hint="Call it by the address it was started with.",
             )
+        if request.method not in SAFE and _from_elsewhere(request):
+            return problem(
+                403,
+                "foreign_page",
+                "A page of another site may not change anything here.",
+                hint="Call from a program, or from a page of this service.",
+            )
         response = await follow_request(request, call_next, audit, told)
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
@@ -133,6 +140,15 @@ def _app(
     for router in routers:
         app.include_router(router, prefix=API)
     return app
+
+
+def _from_elsewhere(request: Request) -> bool:
+    """Whether a browser sends this for another site's page: it needs no leave for that, and may be on this machine."""
+    origin = request.headers.get("origin")
+    try:
+        return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
+    except ValueError:  # no address at all
+        return True
 
 
 def _host(request: Request) -> str:

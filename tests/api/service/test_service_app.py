@@ -383,3 +383,14 @@ def test_metrics_tell_how_it_goes(client_of, docs, work):
     assert "paperlode_queue_age_seconds 0.0" in text
     assert client_of("local", Scope.WRITE).get("/metrics").status_code == 403
     assert client_of("other", Scope.ADMIN).get("/metrics").status_code == 403
+
+
+def test_a_page_of_another_site_changes_nothing(service, docs):
+    """Though it needs no key on this machine, and a browser lets it send: neither an upload nor a cancellation."""
+    client = TestClient(create_service_app(service, with_keys=False, hosts=("testserver",)))
+    for origin in ("http://evil.example", "null", "http://testserver.evil.example", "http://testserver:81", "["):
+        client.headers["Origin"] = origin
+        refused = upload(client, docs / "manual.pdf")
+        assert (refused.status_code, refused.json()["code"]) == (403, "foreign_page")
+    client.headers["Origin"] = "http://testserver"
+    assert upload(client, docs / "manual.pdf").status_code == 202

@@ -14,12 +14,12 @@ from paperlode.api.service.audit import Audit
 from paperlode.api.service.metrics import Metrics
 from paperlode.ingest.errors import PaperlodeError
 
-__all__ = ["REQUEST_ID", "follow_request"]
+__all__ = ["REQUEST_ID", "SAFE", "follow_request"]
 
 REQUEST_ID = "X-Request-ID"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KNOWN = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 log = logging.getLogger("paperlode.requests")
 
@@ -53,7 +53,7 @@ async def follow_request(
         "key": caller.key if caller else "",
     }
     log.info("%s", json.dumps(line, ensure_ascii=True))
-    if audit is not None and caller is not None and request.method not in _SAFE:
+    if audit is not None and caller is not None and request.method not in SAFE:
         try:
             await run_in_threadpool(
                 audit.note,
